@@ -1,0 +1,71 @@
+"""Sandboxes: emulators of upstreams on loopback, shipped by the plugins and found through entry points.
+
+A sandbox is a callable `sandbox(*, port=0)` in the entry-point group `core_chat.sandboxes`; it returns an async context
+manager that yields `{provider name: constructor arguments}`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from core_chat.errors import PluginError
+from core_chat.hooks import SANDBOXES
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+Sandbox: TypeAlias = Callable[..., AbstractAsyncContextManager[Mapping[str, Mapping[str, Any]]]]
+
+
+@asynccontextmanager
+async def serve(application: "web.Application", *, port: int = 0) -> AsyncIterator[str]:
+    """Serve an aiohttp application on 127.0.0.1 and yield its origin, such as `http://127.0.0.1:8123`; 0 is any free port.
+
+    Handlers of clients that go away are cancelled, so a sandbox can see a caller leave.
+    """
+    from aiohttp import web
+
+    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def canned_answer(prompt: str) -> list[str]:
+    """Return the pieces of a sandbox's answer: it says that it is canned, and repeats the prompt so that both ways are seen."""
+    words = f"This is a canned answer from the sandbox; no model was asked. You wrote: {prompt}".split(" ")
+    return [words[0], *(f" {word}" for word in words[1:])]
+
+
+@asynccontextmanager
+async def sandboxes(only: Iterable[str] | None = None) -> AsyncIterator[dict[str, dict[str, Any]]]:
+    """Start the installed sandboxes (or those named) and yield the `config` for a `Registry` that talks to them.
+
+    Raises:
+        PluginError: A sandbox cannot be loaded or started, or a name is not installed.
+    """
+    found = {entry.name: entry for entry in entry_points(group=SANDBOXES)}
+    names = list(found) if only is None else list(only)
+    async with AsyncExitStack() as stack:
+        config: dict[str, dict[str, Any]] = {}
+        for name in names:
+            if name not in found:
+                raise PluginError(
+                    f"no installed plugin has a sandbox {name!r}; there are: {', '.join(sorted(found)) or 'none'}"
+                )
+            arguments = await stack.enter_async_context(_load(found[name])())
+            config.update({provider: dict(values) for provider, values in arguments.items()})
+        yield config
+
+
+def _load(entry: EntryPoint) -> Sandbox:
+    try:
+        sandbox: Sandbox = entry.load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"the sandbox {entry.name!r} cannot be loaded: {error!r}", plugin=entry.name) from error
+    return sandbox
