@@ -10,7 +10,10 @@ def env(name: str) -> Callable[[], str | None]: ...
 @overload
 def env(name: str, default: str) -> Callable[[], str]: ...
 def env(name: str, default: str | None = None) -> Callable[[], str | None]:
-    """Return an attrs field factory that reads an environment variable; space around its value is dropped, an empty one is unset."""
+    """Return an attrs field factory that reads an environment variable.
+
+    Space around its value is dropped, and an empty one counts as unset.
+    """
 
     def read() -> str | None:
         return os.environ.get(name, "").strip() or default

@@ -59,7 +59,10 @@ class ReasoningDelta:
 
 @_event
 class ToolCallDelta:
-    """A piece of one tool call: `index` says which; `id` and `name` come once, `arguments` is the next piece of JSON text."""
+    """A piece of one tool call.
+
+    `index` says of which; `id` and `name` come once, `arguments` is the next piece of JSON text.
+    """
 
     index: int
     id: str | None = None
@@ -90,7 +93,7 @@ class Usage:
 
 @_event
 class Finish:
-    """The end of every complete answer: why it ended, the upstream's own word for that, and the provider's opaque state.
+    """The end of every complete answer: why it ended, the upstream's own word for it, and the provider's opaque state.
 
     `state` is JSON data that continues the conversation on the provider's side; it reaches the caller inside
     `Reply.conversation`.

@@ -51,7 +51,8 @@ class Image:
         media_type: Such as `image/png`; found from the bytes where it is None.
 
     Raises:
-        InvalidRequestError: It is none of these, or the bytes are no picture (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF, HEIC).
+        InvalidRequestError: It is none of these, or the bytes are no picture (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF,
+            HEIC).
     """
 
     url: str | None

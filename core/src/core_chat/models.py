@@ -87,7 +87,10 @@ class About:
 
 @frozen
 class Plugin:
-    """One provider plugin as `registry.plugins` shows it; `error` says why it cannot be used, `about` is there once it is loaded."""
+    """One provider plugin as `registry.plugins` shows it.
+
+    `error` says why it cannot be used; `about` is there once it is loaded.
+    """
 
     name: str
     distribution: str | None = None

@@ -82,7 +82,12 @@ class Timeouts:
 
 @frozen(kw_only=True)
 class Retry:
-    """How often a call that failed before its first piece of content is tried in all, and the seconds it may wait for that."""
+    """How a call that failed before its first content is tried again.
+
+    Attributes:
+        attempts: Tries in all.
+        budget: Seconds that may be spent waiting between them.
+    """
 
     attempts: int = field(default=3, validator=number(1, 100, whole=True, optional=False))
     budget: float = field(default=60, validator=number(0, optional=False))
@@ -164,6 +169,14 @@ def check_mapping(value: Any, name: str) -> dict[str, Any]:
     return dict(value)
 
 
+def _options(value: Any) -> dict[str, Any]:
+    return check_mapping(value, "options")
+
+
+def _extra(value: Any) -> dict[str, Any]:
+    return check_mapping(value, "extra")
+
+
 def _aspect_ratio(_instance: Any, _attribute: Any, value: Any) -> None:
     if value is None:
         return
@@ -204,6 +217,7 @@ class ChatRequest:
         headers: Sent with the generating request, verbatim.
         options: The provider's own settings; read them with `read_options`.
         extra: Goes verbatim, last, into the body of the generating request.
+        strict: Whether a notice about a parameter is an error; the core sees to that.
     """
 
     model: ModelInfo
@@ -229,10 +243,9 @@ class ChatRequest:
     headers: Mapping[str, str] = field(factory=dict, converter=check_headers, repr=False)
     timeouts: Timeouts = field(factory=Timeouts, repr=False)
     api_key: str | None = field(default=None, validator=_secret, repr=False)
-    options: Mapping[str, Any] = field(
-        factory=dict, converter=lambda value: check_mapping(value, "options"), repr=False
-    )
-    extra: Mapping[str, Any] = field(factory=dict, converter=lambda value: check_mapping(value, "extra"), repr=False)
+    options: Mapping[str, Any] = field(factory=dict, converter=_options, repr=False)
+    extra: Mapping[str, Any] = field(factory=dict, converter=_extra, repr=False)
+    strict: bool = False
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False, eq=False)
 
     @property
@@ -243,7 +256,10 @@ class ChatRequest:
 
 @frozen(kw_only=True)
 class ModelQuery:
-    """What a list of models is asked for; a provider may use it to ask its upstream for less, the registry filters anyway."""
+    """What a list of models is asked for.
+
+    A provider may use it to ask its upstream for less; the registry filters anyway.
+    """
 
     search: str | None = field(default=None, validator=text())
     task: str | None = field(default=None, validator=text())
@@ -255,7 +271,8 @@ class ModelQuery:
 PARAMETERS: tuple[str, ...] = tuple(
     attribute.name
     for attribute in fields(ChatRequest)
-    if attribute.name not in {"model", "messages", "new_messages", "conversation", "timeouts", "api_key", "clock"}
+    if attribute.name
+    not in {"model", "messages", "new_messages", "conversation", "timeouts", "api_key", "strict", "clock"}
 )
 """The names `registry.stream` takes as further keywords."""
 

@@ -20,7 +20,7 @@ Sandbox: TypeAlias = Callable[..., AbstractAsyncContextManager[Mapping[str, Mapp
 
 @asynccontextmanager
 async def serve(application: "web.Application", *, port: int = 0) -> AsyncIterator[str]:
-    """Serve an aiohttp application on 127.0.0.1 and yield its origin, such as `http://127.0.0.1:8123`; 0 is any free port.
+    """Serve an aiohttp application on 127.0.0.1 and yield its origin; port 0 is any free one.
 
     Handlers of clients that go away are cancelled, so a sandbox can see a caller leave.
     """
@@ -37,7 +37,7 @@ async def serve(application: "web.Application", *, port: int = 0) -> AsyncIterat
 
 
 def canned_answer(prompt: str) -> list[str]:
-    """Return the pieces of a sandbox's answer: it says that it is canned, and repeats the prompt so that both ways are seen."""
+    """Return the pieces of a sandbox's answer: that it is canned, and the prompt, so that both ways are seen."""
     words = f"This is a canned answer from the sandbox; no model was asked. You wrote: {prompt}".split(" ")
     return [words[0], *(f" {word}" for word in words[1:])]
 
