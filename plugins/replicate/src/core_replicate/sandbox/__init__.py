@@ -1,8 +1,11 @@
 """An emulator of Replicate's HTTP API on loopback, wire-compatible with it as of 2026-11.
 
 It serves one model of each family (`meta/meta-llama-3-70b-instruct` is the default one), validates inputs against each
-model's own schema, and gives canned answers that say so. The models below misbehave in a chosen way, as the test cards
-of a payment service do; each is official and has the inputs of `meta/meta-llama-3-8b-instruct`.
+model's own schema, and gives canned answers that say so. Rate limits are shown but not enforced; webhooks are accepted
+but never called.
+
+The models below misbehave in a chosen way, as the test cards of a payment service do; each is official and has the
+inputs of `meta/meta-llama-3-8b-instruct`.
 
 Refused on creation:
     - `sandbox/rate-limited`: 429, always; the wait is in the body and its text. `sandbox/rate-limited-once`: 429 at
@@ -31,7 +34,7 @@ Predictions that end badly, or oddly:
     - `sandbox/failed`: fails (E1001) before any output. `sandbox/moderated`: the same with E005.
     - `sandbox/canceled-by-upstream`: `canceled` after two pieces. `sandbox/aborted`: `aborted` before it started.
     - `sandbox/empty`: succeeds without output. `sandbox/unicode`: pieces that naive line splitting tears apart.
-    - `sandbox/no-schema`: its `latest_version` is null.
+    - `sandbox/no-schema`: its `latest_version` is null. `sandbox/no-prompt`: its schema knows no prompt.
 """
 
 from collections.abc import AsyncIterator, Mapping

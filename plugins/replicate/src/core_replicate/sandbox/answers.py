@@ -8,6 +8,7 @@ from core_replicate.sandbox.models import Model
 
 _MAX_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "max_length")
 _THOUGHTS = ("<think>", "\n", "The", " sandbox", " does", " not", " think", ".", "\n", "</think>", "\n\n")
+_MESSAGE_KEYS = ("messages", "input_item_list")
 _PROMPT_KEYS = ("prompt", "system_prompt", "system_instruction", "instructions")
 
 
@@ -28,17 +29,19 @@ def pieces(model: Model, given: Mapping[str, Any]) -> list[str]:
 
 def prompt_of(model: Model, given: Mapping[str, Any]) -> str:
     """Return what is answered: the last message where the model takes messages and got some, else the prompt."""
-    messages = given.get("messages") if "messages" in model.properties else None
-    if not messages:
-        return str(given.get("prompt", ""))
-    return _content(messages[-1].get("content"))
+    turns = _turns(model, given)
+    return _content(turns[-1].get("content")) if turns else str(given.get("prompt", ""))
 
 
-def count_input(given: Mapping[str, Any]) -> int:
-    """Return the number of input tokens, which are words here."""
-    texts = [str(given.get(key, "")) for key in _PROMPT_KEYS]
-    texts += [_content(turn.get("content")) for turn in given.get("messages") or ()]
+def count_input(model: Model, given: Mapping[str, Any]) -> int:
+    """Return the number of input tokens, which are words here; a prompt beside messages is not read."""
+    texts = [_content(turn.get("content")) for turn in _turns(model, given)]
+    texts = texts or [str(given[key]) for key in _PROMPT_KEYS if key in given]
     return sum(len(text.split()) for text in texts)
+
+
+def _turns(model: Model, given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return next((given[key] for key in _MESSAGE_KEYS if key in model.properties and given.get(key)), [])
 
 
 def _content(content: Any) -> str:

@@ -1,12 +1,13 @@
 """The models that work: one of each family, with the input names, types and limits of the real one."""
 
+from core_replicate.sandbox.llamas import LLAMA_2_70B_CHAT, META_LLAMA_3_8B, META_LLAMA_3_70B
 from core_replicate.sandbox.models import Behaviour, Model
 from core_replicate.sandbox.schemas import (
     FILES,
     OBJECT,
+    PROMPT,
     TEXT,
-    TEXT_STREAM,
-    Schema,
+    TOP_P,
     array,
     boolean,
     document,
@@ -14,82 +15,29 @@ from core_replicate.sandbox.schemas import (
     number,
     one_of,
     string,
+    text_stream,
     uri,
 )
 
-_PROMPT = {"prompt": string()}
-_TOP_P = number(default=0.9, minimum=0, maximum=1)
-_LLAMA_3 = {
-    "max_tokens": integer(default=512, minimum=1),
-    "min_tokens": integer(default=0, minimum=0),
-    "temperature": number(default=0.6, minimum=0, maximum=5),
-    "top_p": _TOP_P,
-    "top_k": integer(default=50, minimum=0),
-    "presence_penalty": number(default=1.15),
-    "frequency_penalty": number(default=0.2),
-    "prompt_template": string(default="{prompt}"),
-}
-_PENALTIES = {
+_MESSAGES = array({"type": "object"})
+_OPENAI = PROMPT | {
+    "system_prompt": string(),
+    "messages": _MESSAGES,
+    "image_input": array(uri()),
+    "temperature": number(default=1, minimum=0, maximum=2),
+    "max_completion_tokens": integer(default=4096),
+    "top_p": number(default=1, minimum=0, maximum=1),
     "presence_penalty": number(default=0, minimum=-2, maximum=2),
     "frequency_penalty": number(default=0, minimum=-2, maximum=2),
 }
-_MESSAGES = array({"type": "object"})
 
 
-def _text(properties: dict[str, Schema], *, required: tuple[str, ...] = ("prompt",)) -> Schema:
-    return document(properties, required=required, output=TEXT_STREAM)
-
-
-META_LLAMA_3_70B = Model(
-    owner="meta",
-    name="meta-llama-3-70b-instruct",
-    description="A language model with 70 billion parameters, tuned for chat (sandbox)",
-    schema=_text(_PROMPT | _LLAMA_3),
-)
-META_LLAMA_3_8B = Model(
-    owner="meta",
-    name="meta-llama-3-8b-instruct",
-    description="A language model with 8 billion parameters, tuned for chat (sandbox)",
-    schema=_text(
-        _PROMPT
-        | {"system_prompt": string(default="You are a helpful assistant")}
-        | _LLAMA_3
-        | {"stop_sequences": string(), "length_penalty": number(default=1), "seed": integer()}
-    ),
-)
-LLAMA_2_70B_CHAT = Model(
-    owner="meta",
-    name="llama-2-70b-chat",
-    description="An older language model whose limit is called max_new_tokens (sandbox)",
-    schema=_text(
-        _PROMPT
-        | {
-            "system_prompt": string(default="You are a helpful assistant."),
-            "max_new_tokens": integer(default=128, minimum=1.0),
-            "min_new_tokens": integer(default=-1, minimum=-1.0),
-            "temperature": number(default=0.75, minimum=0.01, maximum=5.0),
-            "top_p": _TOP_P,
-            "top_k": integer(default=50, minimum=0.0),
-            "stop_sequences": string(),
-            "seed": integer(),
-        }
-    ),
-)
 GPT_4_1_MINI = Model(
     owner="openai",
     name="gpt-4.1-mini",
     description="Takes messages, answers in one string and does not stream (sandbox)",
     schema=document(
-        _PROMPT
-        | {
-            "system_prompt": string(),
-            "messages": _MESSAGES,
-            "image_input": array(uri()),
-            "temperature": number(default=1, minimum=0, maximum=2),
-            "max_completion_tokens": integer(default=4096),
-            "top_p": number(default=1, minimum=0, maximum=1),
-        }
-        | _PENALTIES,
+        _OPENAI,
         required=(),
         output=TEXT,
     ),
@@ -102,7 +50,7 @@ GPT_5_STRUCTURED = Model(
     name="gpt-5-structured",
     description="Answers with an object that holds the text (sandbox)",
     schema=document(
-        _PROMPT
+        PROMPT
         | {"instructions": string(), "input_item_list": _MESSAGES, "max_output_tokens": integer()}
         | {"reasoning_effort": one_of("minimal", "low", "medium", "high", default="minimal")},
         required=(),
@@ -116,17 +64,8 @@ GPT_4O_MINI = Model(
     owner="openai",
     name="gpt-4o-mini",
     description="Takes messages and streams (sandbox)",
-    schema=_text(
-        _PROMPT
-        | {
-            "system_prompt": string(),
-            "messages": _MESSAGES,
-            "image_input": array(uri()),
-            "temperature": number(default=1, minimum=0, maximum=2),
-            "max_completion_tokens": integer(default=4096),
-            "top_p": number(default=1, minimum=0, maximum=1),
-        }
-        | _PENALTIES,
+    schema=text_stream(
+        _OPENAI,
         required=(),
     ),
 )
@@ -134,8 +73,8 @@ GEMINI_2_5_FLASH = Model(
     owner="google",
     name="gemini-2.5-flash",
     description="Calls its system message system_instruction and counts tokens in the logs (sandbox)",
-    schema=_text(
-        _PROMPT
+    schema=text_stream(
+        PROMPT
         | {
             "images": array(uri()),
             "system_instruction": string(),
@@ -152,8 +91,8 @@ DEEPSEEK_R1 = Model(
     owner="deepseek-ai",
     name="deepseek-r1",
     description="Thinks aloud in a <think> block (sandbox)",
-    schema=_text(
-        _PROMPT
+    schema=text_stream(
+        PROMPT
         | {
             "max_tokens": integer(default=20480, minimum=1),
             "temperature": number(default=0.1),
@@ -168,8 +107,8 @@ GRANITE_3_3 = Model(
     owner="ibm-granite",
     name="granite-3.3-8b-instruct",
     description="Streams only when its input `stream` is true (sandbox)",
-    schema=_text(
-        _PROMPT
+    schema=text_stream(
+        PROMPT
         | {
             "system_prompt": string(),
             "messages": _MESSAGES,
@@ -177,7 +116,7 @@ GRANITE_3_3 = Model(
             "documents": _MESSAGES,
             "max_tokens": integer(default=512),
             "temperature": number(default=0.6),
-            "top_p": _TOP_P,
+            "top_p": TOP_P,
             "top_k": integer(default=50),
             "stop_sequences": string(),
             "seed": integer(),
@@ -191,8 +130,8 @@ CLAUDE_4_SONNET = Model(
     owner="anthropic",
     name="claude-4-sonnet",
     description="Looks at an image and wants max_tokens to be 1024 at least (sandbox)",
-    schema=_text(
-        _PROMPT
+    schema=text_stream(
+        PROMPT
         | {
             "image": uri(),
             "system_prompt": string(default=""),
@@ -207,8 +146,8 @@ FLAN_T5_XL = Model(
     owner="replicate",
     name="flan-t5-xl",
     description="A community model, run by version, whose limit is called max_length (sandbox)",
-    schema=_text(
-        _PROMPT
+    schema=text_stream(
+        PROMPT
         | {
             "max_length": integer(default=50, minimum=1),
             "temperature": number(default=0.75, minimum=0.01, maximum=5),
@@ -225,7 +164,7 @@ FLUX_SCHNELL = Model(
     name="flux-schnell",
     description="Makes pictures; the sandbox's are small, of one colour, and always PNG (sandbox)",
     schema=document(
-        _PROMPT
+        PROMPT
         | {
             "aspect_ratio": one_of("1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "9:16", default="1:1"),
             "num_outputs": integer(default=1, minimum=1, maximum=4),

@@ -42,12 +42,14 @@ class Emulator:
         requests: The latest requests.
         files: The pictures that were made, by path.
         page_size: How many models a page has.
+        enforces_limits: Whether requests over the upstream's rate limits are refused; they are counted in any case.
     """
 
     base_url: str = ""
     delays: Delays = field(factory=Delays)
     clock: Clock = SYSTEM_CLOCK
     page_size: int = 25
+    enforces_limits: bool = False
     models: dict[str, Model] = field(factory=lambda: {model.id: model for model in (*WORKING, *FAULTY)}, repr=False)
     deployments: dict[str, Model] = field(factory=lambda: {"sandbox/deployment": FLAN_T5_XL}, repr=False)
     predictions: dict[str, Prediction] = field(factory=dict)
@@ -144,6 +146,8 @@ class Emulator:
             del self.predictions[old], self._tasks[old]
             for path in [path for path in self.files if path.startswith(f"{old}/")]:
                 del self.files[path]
+            if old in self._timers:
+                self._timers.pop(old).cancel()
 
     def _pictures(self, prediction: Prediction) -> list[str]:
         if prediction.model.style != "pictures":

@@ -2,16 +2,18 @@
 
 from aiohttp import web
 
-from core_replicate.sandbox.catalogue import META_LLAMA_3_8B
+from core_replicate.sandbox.llamas import META_LLAMA_3_8B
 from core_replicate.sandbox.models import Behaviour, Delays, Model
 from core_replicate.sandbox.problems import ProblemError, invalid, problem, throttled, unauthenticated
+from core_replicate.sandbox.schemas import string, text_stream, uri
 from core_replicate.sandbox.validation import Fault
 
 _PAGE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 _MIDWAY = 3  # the first piece is empty
 _UNICODE = (
     "\n\n",
-    "Grüße",
+    "Canned:",
+    " Grüße",
     " 🦙",
     " 👩\u200d👩\u200d👧",
     " 日本語",
@@ -115,6 +117,13 @@ FAULTY: tuple[Model, ...] = (
         name="no-schema",
         description="A test card: an official model whose latest_version is null",
         schema=None,
+        collections=(),
+    ),
+    Model(
+        owner="sandbox",
+        name="no-prompt",
+        description="A test card: a schema that does not tell what the model takes",
+        schema=text_stream({"name": string(), "name_file": uri()}, required=()),
         collections=(),
     ),
 )

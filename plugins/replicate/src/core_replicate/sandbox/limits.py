@@ -30,10 +30,9 @@ class RateLimit:
         now = self.clock.time()
         self._left = min(self.capacity, self._left + (now - self._at) * self.capacity / 60)
         self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        allowed = self._left >= 1
+        self._left = max(0.0, self._left - 1)
+        return allowed
 
     @property
     def reset(self) -> int:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from core_replicate.sandbox.models import Model
 from core_replicate.sandbox.pages import page
-from core_replicate.sandbox.problems import no_versions, not_found
+from core_replicate.sandbox.problems import no_versions, not_found, problem
 from core_replicate.sandbox.state import EMULATOR
 
 _COLLECTIONS = {
@@ -37,7 +37,7 @@ async def search(request: web.Request) -> web.Response:
     words = request.query.get("query", "")
     limit = request.query.get("limit", "20")
     if not limit.isdecimal() or not 1 <= int(limit) <= _MOST_FOUND:
-        raise not_found(f"limit must be a number from 1 to {_MOST_FOUND}")
+        raise problem(400, title="Bad request", detail=f"limit must be a number from 1 to {_MOST_FOUND}")
     models = [
         {"model": model.as_json(), "metadata": {"score": 1.0, "tags": [], "generated_description": model.description}}
         for model in _found(request, words)[: int(limit)]

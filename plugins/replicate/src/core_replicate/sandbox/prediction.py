@@ -44,7 +44,7 @@ class Prediction:
         output: What it has given so far.
         stream_path: The opaque part of `urls.stream`.
         cancel_requested: Whether a cancel was posted, were it too late or not.
-        connections: How often its stream was opened.
+        connections: How often its stream was opened; `readers` of these are still open.
     """
 
     model: Model
@@ -66,6 +66,7 @@ class Prediction:
     error: str | None = None
     cancel_requested: bool = False
     connections: int = 0
+    readers: int = 0
     closed: bool = False
     deadline: float | None = None
     created: float = field(init=False)
@@ -134,7 +135,7 @@ class Prediction:
 
     def count_tokens(self) -> tuple[int, int]:
         """Return the tokens of the input, which are words here, and of the output."""
-        return count_input(self.input), sum(1 for piece in self.output if piece)
+        return count_input(self.model, self.input), sum(1 for piece in self.output if piece)
 
     def _emit(self, event: str, data: str) -> None:
         second = int(self.clock.now())

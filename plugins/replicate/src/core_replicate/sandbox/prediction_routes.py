@@ -1,6 +1,7 @@
 """The routes that create, show, list, cancel and stream predictions."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -57,10 +58,12 @@ async def create_by_deployment(request: web.Request) -> web.Response:
 
 async def list_predictions(request: web.Request) -> web.Response:
     """List predictions, the newest first."""
-    emulator = request.app[EMULATOR]
-    shown = [views.full(prediction) for prediction in reversed(emulator.predictions.values())]
-    after, before = request.query.get("created_after", ""), request.query.get("created_before", "~")
-    wanted = [it for it in shown if after <= it["created_at"] < before]
+    after, before = _moment(request, "created_after"), _moment(request, "created_before")
+    wanted = [
+        views.full(prediction)
+        for prediction in reversed(request.app[EMULATOR].predictions.values())
+        if (after is None or prediction.created >= after) and (before is None or prediction.created < before)
+    ]
     return web.json_response(page(wanted, request=request, size=_PER_PAGE))
 
 
@@ -168,6 +171,15 @@ def _find_version(emulator: Emulator, wanted: str) -> tuple[Model, str]:
         if not model.official and version in model.version_ids and name in {"", model.id}:
             return model, version
     raise invalid_version()
+
+
+def _moment(request: web.Request, name: str) -> float | None:
+    if name not in request.query:
+        return None
+    try:
+        return datetime.fromisoformat(request.query[name]).timestamp()
+    except ValueError:
+        raise problem(400, title="Bad request", detail=f"{name} must be an ISO 8601 date and time.") from None
 
 
 def _find(request: web.Request) -> Prediction:

@@ -73,3 +73,12 @@ def document(properties: Mapping[str, Schema], *, required: tuple[str, ...], out
         "paths": {},
         "components": {"schemas": {"Input": schema, "Output": output, **components}},
     }
+
+
+def text_stream(properties: Mapping[str, Schema], *, required: tuple[str, ...] = ("prompt",)) -> Schema:
+    """Return the `openapi_schema` of a model that streams text."""
+    return document(properties, required=required, output=TEXT_STREAM)
+
+
+PROMPT: Schema = {"prompt": string()}
+TOP_P: Schema = number(default=0.9, minimum=0, maximum=1)

@@ -46,10 +46,15 @@ class Reader:
         headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
         self.response = web.StreamResponse(headers=headers)
         self.prediction.connections += 1
+        self.prediction.readers += 1
         first = self.prediction.connections == 1
-        await self.response.prepare(self.request)
-        await self.response.write(_HELLO)
-        await self._events(first=first)
+        try:
+            await self.response.prepare(self.request)
+            await self.response.write(_HELLO)
+            await self._events(first=first)
+        finally:
+            self.prediction.readers -= 1
+            self.prediction.changed.beat()
         return self.response
 
     async def _events(self, *, first: bool) -> None:
@@ -70,6 +75,8 @@ class Reader:
     async def _more(self) -> bool:
         """Wait for another event; False when there was none for too long, or the sandbox shuts down."""
         prediction, clock = self.prediction, self.prediction.clock
+        if self.position < len(prediction.events):
+            return True
         until = clock.time() + prediction.delays.idle
 
         def awake() -> bool:

@@ -53,7 +53,7 @@ def waited(prediction: Prediction) -> dict[str, Any]:
 def _urls(prediction: Prediction) -> dict[str, str]:
     model, origin = prediction.model, prediction.origin
     own = f"{origin}/v1/predictions/{prediction.id}"
-    urls = {"get": own, "cancel": f"{own}/cancel", "web": f"https://replicate.com/p/{prediction.id}"}
+    urls = {"get": own, "cancel": f"{own}/cancel", "web": f"{origin}/p/{prediction.id}"}
     if model.behaviour.streams:
         kind = "files" if model.style == "pictures" else "streams"
         host = origin.replace("127.0.0.1", "localhost") if model.behaviour.foreign else origin
