@@ -1,0 +1,12 @@
+"""The OpenAI-style chat wire, for any provider that speaks it.
+
+`stream_chat` and `list_models` are what a plugin's hooks call; `chat_body` and `ChatDecoder` are the same wire without
+I/O.
+"""
+
+from core_chat.openai._decode import ChatDecoder
+from core_chat.openai._models import list_models, model_info
+from core_chat.openai._request import Body, chat_body
+from core_chat.openai._stream import stream_chat
+
+__all__ = ["Body", "ChatDecoder", "chat_body", "list_models", "model_info", "stream_chat"]

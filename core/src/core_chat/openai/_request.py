@@ -1,0 +1,105 @@
+"""From a `ChatRequest` to a body: what was asked for, and nothing the wire does not know."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from core_chat.errors import InvalidRequestError, close_names, hint
+from core_chat.events import Notice
+from core_chat.messages import Tool, as_openai
+from core_chat.requests import ChatRequest
+
+_PASSED_ON = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+)
+_UNKNOWN_TO_THE_WIRE = ("top_k", "width", "height", "aspect_ratio")
+
+
+@frozen
+class Body:
+    """The body to send, its `model` first, and what has to be told before it is sent."""
+
+    json: dict[str, Any] = field(repr=False)
+    notices: tuple[Notice, ...] = ()
+
+    def asking(self, model: str) -> dict[str, Any]:
+        """Return the body with another model id, still first: some routers read no further to find it."""
+        return {"model": model, **{key: value for key, value in self.json.items() if key != "model"}}
+
+
+def chat_body(request: ChatRequest, *, also: tuple[str, ...] = ()) -> Body:
+    """Return the body that asks for a stream with usage.
+
+    Args:
+        request: What is asked.
+        also: Further fields of the request that this vendor knows under the same name, such as "top_k".
+
+    Raises:
+        InvalidRequestError: The tool choice names no tool, the response format is none, or `n` is more than 1.
+    """
+    body: dict[str, Any] = {
+        "model": request.model.name,
+        "messages": [item for message in request.messages for item in as_openai(message)],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    body |= {name: value for name in (*_PASSED_ON, *also) if (value := getattr(request, name)) is not None}
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.response_format is not None:
+        body["response_format"] = _response_format(request.response_format)
+    body |= _tools(request)
+    body |= request.extra
+    if body.get("n") not in (None, 1):
+        raise InvalidRequestError("a stream holds one answer: extra={'n': …} must be 1", parameter="extra")
+    return Body(body, tuple(_notices(request, known=also)))
+
+
+def _notices(request: ChatRequest, *, known: tuple[str, ...]) -> list[Notice]:
+    provider = request.model.provider
+    notices = [
+        Notice("parameter_ignored", f"{provider} takes no {name}; it was not sent", parameter=name)
+        for name in _UNKNOWN_TO_THE_WIRE
+        if getattr(request, name) is not None and name not in known and name not in request.extra
+    ]
+    if request.messages[-1].role == "assistant":
+        told = "the last message is the assistant's: whether it is continued or answered is up to the upstream"
+        notices.append(Notice("continuation_uncertain", told, parameter="messages"))
+    return notices
+
+
+def _response_format(value: Any) -> Any:
+    if value == "json":
+        return {"type": "json_object"}
+    if isinstance(value, Mapping) and isinstance(value.get("type"), str):
+        return dict(value)
+    raise InvalidRequestError(
+        "response_format is 'json' or a mapping like {'type': 'json_schema', 'json_schema': {…}}",
+        parameter="response_format",
+    )
+
+
+def _tools(request: ChatRequest) -> dict[str, Any]:
+    names = [tool.name for tool in request.tools]
+    choice = request.tool_choice
+    fields: dict[str, Any] = {"tools": [_function(tool) for tool in request.tools]} if names else {}
+    if choice is None or (choice in ("auto", "none") and not names):
+        return fields
+    if choice in names:
+        return fields | {"tool_choice": {"type": "function", "function": {"name": choice}}}
+    if choice in ("auto", "none", "required") and names:
+        return fields | {"tool_choice": choice}
+    close = hint(close_names(choice, names))
+    raise InvalidRequestError(f"tool_choice {choice!r} is none of the tools given{close}", parameter="tool_choice")
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
+    return {"type": "function", "function": {"name": tool.name, **description, "parameters": dict(tool.schema)}}
