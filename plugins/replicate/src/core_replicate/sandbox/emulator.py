@@ -58,9 +58,9 @@ class Emulator:
     changed: Pulse = field(factory=Pulse, repr=False)
     creates: RateLimit = field(init=False, repr=False)
     others: RateLimit = field(init=False, repr=False)
-    _tries: Counter[str] = field(factory=Counter, init=False)
-    _tasks: dict[str, asyncio.Task[None]] = field(factory=dict, init=False)
-    _timers: dict[str, TimerHandle] = field(factory=dict, init=False)
+    _tries: Counter[str] = field(factory=Counter, init=False, repr=False)
+    _tasks: dict[str, asyncio.Task[None]] = field(factory=dict, init=False, repr=False)
+    _timers: dict[str, TimerHandle] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.creates = RateLimit(600, clock=self.clock)
