@@ -42,23 +42,34 @@ def canned_answer(prompt: str) -> list[str]:
     return [words[0], *(f" {word}" for word in words[1:])]
 
 
+def sandbox_names() -> list[str]:
+    """Return the names of the installed sandboxes; imports none."""
+    return sorted({entry.name for entry in entry_points(group=SANDBOXES)})
+
+
 @asynccontextmanager
-async def sandboxes(only: Iterable[str] | None = None) -> AsyncIterator[dict[str, dict[str, Any]]]:
+async def sandboxes(only: Iterable[str] | None = None, *, port: int = 0) -> AsyncIterator[dict[str, dict[str, Any]]]:
     """Start the installed sandboxes (or those named) and yield the `config` for a `Registry` that talks to them.
+
+    The first one is served on `port` and the next ones on the ports after it; 0 is any free port for each.
 
     Raises:
         PluginError: A sandbox cannot be loaded or started, or a name is not installed.
     """
     found = {entry.name: entry for entry in entry_points(group=SANDBOXES)}
-    names = list(found) if only is None else list(only)
+    names = sorted(found) if only is None else list(only)
     async with AsyncExitStack() as stack:
         config: dict[str, dict[str, Any]] = {}
-        for name in names:
+        for offset, name in enumerate(names):
             if name not in found:
                 raise PluginError(
                     f"no installed plugin has a sandbox {name!r}; there are: {', '.join(sorted(found)) or 'none'}"
                 )
-            arguments = await stack.enter_async_context(_load(found[name])())
+            sandbox = _load(found[name])
+            try:
+                arguments = await stack.enter_async_context(sandbox(port=port and port + offset))
+            except OSError as error:
+                raise PluginError(f"the sandbox {name!r} cannot be started: {error}", plugin=name) from error
             config.update({provider: dict(values) for provider, values in arguments.items()})
         yield config
 
