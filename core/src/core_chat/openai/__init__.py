@@ -1,7 +1,7 @@
 """The OpenAI-style chat wire, for any provider that speaks it.
 
 `stream_chat` and `list_models` are what a plugin's hooks call; `chat_body` and `ChatDecoder` are the same wire without
-I/O.
+I/O; `stream_error` reads an error inside HTTP 200.
 """
 
 from core_chat.openai._decode import ChatDecoder
