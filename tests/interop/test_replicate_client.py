@@ -113,7 +113,7 @@ async def test_a_model_streams(emulator: Emulator, client: Client) -> None:
 
 
 async def test_newlines_survive_a_stream(emulator: Emulator, client: Client) -> None:
-    """Pieces with newlines at any place arrive whole (but for U+2028 and its kin, at which this client splits lines)."""
+    """Pieces with newlines at any place arrive whole (but for U+2028, where this client splits lines)."""
     prediction = await client.models.predictions.async_create("sandbox/unicode", INPUT)
     made = emulator.predictions[prediction.id]
     await emulator.finished(prediction.id)
