@@ -67,6 +67,14 @@ async def test_a_cut_body_that_ends_with_its_connection_just_ends() -> None:
     assert await fetch(faults.cut(Response(BODY, framing="close"), at=9)) == RAW[:9]
 
 
+@pytest.mark.parametrize("answer", [streamed, measured])
+async def test_truncated_bodies_look_whole(answer: Callable[[], Response]) -> None:
+    """A body that was truncated arrives without an error, as far as it goes."""
+    assert await fetch(faults.truncate(answer(), at=9)) == RAW[:9]
+    with pytest.raises(ValueError, match="is not in it"):
+        faults.truncate(answer(), at=-1)
+
+
 async def test_reset() -> None:
     """A reset reaches the client as one."""
     async with Upstream(faults.reset(measured(), at=9)) as upstream:

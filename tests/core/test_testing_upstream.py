@@ -36,6 +36,13 @@ class Pieces(asyncio.Protocol):
         self.lost.set()
 
 
+async def status(session: aiohttp.ClientSession) -> int:
+    """Ask for / and read the whole answer."""
+    async with session.get("/") as response:
+        await response.read()
+        return response.status
+
+
 async def test_it_plays_responses_in_order_and_records_the_requests() -> None:
     """Each scripted response is given once, in order, and every request is kept with all its parts."""
     async with (
@@ -126,6 +133,19 @@ async def test_routes_come_before_the_script() -> None:
         assert [await ask("POST", "/run"), await ask("POST", "/run")] == ["first", "second"]
         assert await ask("PUT", "/any") == f"PUT at {upstream.url}"
         assert await ask("GET", "/elsewhere") == "rest"
+
+
+async def test_responses_can_be_altered() -> None:
+    """`alter` changes what is sent to the request it picks, and each request knows what it was answered with."""
+    intact = Response("intact")
+    async with (
+        Upstream(
+            intact, intact, alter=lambda request, response: faults.html(502) if request.number == 1 else response
+        ) as upstream,
+        aiohttp.ClientSession(upstream.url) as session,
+    ):
+        assert [await status(session), await status(session)] == [200, 502]
+    assert [request.response for request in upstream.requests] == [intact, faults.html(502)]
 
 
 async def test_an_exhausted_script_is_told() -> None:
@@ -245,4 +265,4 @@ async def test_unknown_statuses_are_sent() -> None:
         Upstream(Response("x", status=599), Response(status=204)) as upstream,
         aiohttp.ClientSession(upstream.url) as session,
     ):
-        assert [(await session.get("/")).status, (await session.get("/")).status] == [599, 204]
+        assert [await status(session), await status(session)] == [599, 204]

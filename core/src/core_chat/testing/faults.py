@@ -25,6 +25,14 @@ def reset(response: Response, *, at: int) -> Response:
     return _insert(response, HangUp.RESET, at=at)
 
 
+def truncate(response: Response, *, at: int) -> Response:
+    """Return the response ending after `at` bytes of the body as if that were all; the framing shows nothing."""
+    content = _content(response)
+    if not 0 <= at <= len(content):
+        raise ValueError(f"the body has {len(content)} bytes, {at} is not in it")
+    return evolve(response, body=content[:at])
+
+
 def stall(response: Response, stall: Stall, *, at: int) -> Response:
     """Return the response stopping after `at` bytes of the body, until it is released or the client leaves."""
     return _insert(response, stall, at=at)

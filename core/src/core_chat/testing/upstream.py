@@ -19,6 +19,7 @@ from core_chat.testing.requests import Request
 from core_chat.testing.responses import Response
 
 Script: TypeAlias = Response | Callable[[Request], Response]
+Alter: TypeAlias = Callable[[Request, Response], Response]
 Routes: TypeAlias = Mapping[str, Script | Sequence[Script]]
 
 
@@ -33,13 +34,16 @@ class Upstream:
         script: Answers in the order in which they are given out, each once: responses, or functions of the request.
         routes: Answers by "METHOD /path" or "/path", where `*` stands for anything; looked at before `script`. A
             single answer is given to every request, a list of them in order, each once.
+        alter: Called with every request and its response; what it returns is sent instead. For faults in one place.
         strict: Leaving the block raises what went wrong with the script. False only answers such requests with 501.
 
     Raises:
         ScriptError: On leaving the block: a request had no answer, or a function of the script failed.
     """
 
-    def __init__(self, *script: Script, routes: Routes | None = None, strict: bool = True) -> None:
+    def __init__(
+        self, *script: Script, routes: Routes | None = None, alter: Alter | None = None, strict: bool = True
+    ) -> None:
         self.requests: list[Request] = []
         self.connections = 0
         self.left = asyncio.Event()
@@ -48,6 +52,7 @@ class Upstream:
         self._script = deque(script)
         self._scripted = len(self._script)
         self._routes = {route: _route(answer) for route, answer in (routes or {}).items()}
+        self._alter = alter
         self._strict = strict
         self._arrived = asyncio.Event()
         self._open: set[asyncio.Task[None]] = set()
@@ -108,10 +113,11 @@ class Upstream:
             connection.abort()
 
     async def _serve_one(self, connection: Connection, request: Request, *, number: int) -> bool:
-        request.origin, request.connection = self.url, number
+        request.origin, request.connection, request.number = self.url, number, len(self.requests)
         self.requests.append(request)
         self._arrived.set()
-        alive = await connection.answer(request, self._answer(request))
+        request.response = self._answer(request)
+        alive = await connection.answer(request, request.response)
         if request.left.is_set():
             self.left.set()
         return alive
@@ -119,7 +125,8 @@ class Upstream:
     def _answer(self, request: Request) -> Response:
         try:
             script = self._find(request)
-            return script if isinstance(script, Response) else script(request)
+            response = script if isinstance(script, Response) else script(request)
+            return self._alter(request, response) if self._alter else response
         except Exception as error:  # noqa: BLE001 - whatever a script's function raises is told on leaving the block
             return self._problem(f"{request.method} {request.path}: {error!r}")
 
