@@ -1,6 +1,6 @@
 """Checks of request bodies and model inputs; faults carry the words of the upstream's JSON Schema validator."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -15,6 +15,14 @@ _TYPES: dict[type, str] = {
     list: "array",
     dict: "object",
     type(None): "null",
+}
+_BODY = {
+    "version": "string",
+    "input": "object",
+    "stream": "boolean",
+    "webhook": "string",
+    "webhook_completed": "string",
+    "webhook_events_filter": "array",
 }
 
 
@@ -36,18 +44,18 @@ class Fault:
         return {"type": self.type, "field": self.field or "(root)", "description": self.description}
 
 
-def check_body(body: Mapping[str, Any], *, required: Iterable[str], allowed: Iterable[str]) -> list[Fault]:
+def check_body(body: Mapping[str, Any], *, required: Iterable[str], allowed: Collection[str]) -> list[Fault]:
     """Return the faults of a create request's top level, where unknown keys are refused."""
     faults = [Fault("required", "", f"{name} is required") for name in required if name not in body]
     unknown = sorted(body.keys() - set(allowed))
     faults += [
         Fault("additional_property_not_allowed", "", f"Additional property {name} is not allowed") for name in unknown
     ]
-    given = body.get("input", {})
-    if not isinstance(given, dict):
-        faults.append(_wrong_type("input", "object", given))
-    if not isinstance(body.get("stream", False), bool):
-        faults.append(_wrong_type("stream", "boolean", body["stream"]))
+    faults += [
+        _wrong_type(name, kind, body[name])
+        for name, kind in _BODY.items()
+        if name in body and name in allowed and not _is(body[name], kind)
+    ]
     return faults
 
 
