@@ -47,6 +47,7 @@ class Reader:
         self.response = web.StreamResponse(headers=headers)
         self.prediction.connections += 1
         self.prediction.readers += 1
+        self.prediction.changed.beat()
         first = self.prediction.connections == 1
         try:
             await self.response.prepare(self.request)
