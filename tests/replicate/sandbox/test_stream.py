@@ -163,6 +163,19 @@ async def test_leaving_a_stream_cancels_nothing(emulator: Emulator, start: Any) 
     assert (prediction.status, prediction.cancel_requested) == ("processing", False)
 
 
+async def test_readers_that_leave_amid_pieces_are_no_errors(
+    emulator: Emulator, create: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that closes while pieces are being written leaves no error in the log."""
+    for _ in range(10):
+        _, shown = await create("openai/gpt-4o-mini", {"prompt": "word " * 1000})
+        prediction = emulator.predictions[shown["id"]]
+        async with aiohttp.ClientSession() as bare, bare.get(shown["urls"]["stream"]) as response:
+            await response.content.readany()
+        await prediction.changed.until(lambda it=prediction: it.readers == 0)  # type: ignore[misc]
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_silence_ends_a_stream(emulator: Emulator, start: Any, read: Read) -> None:
     """A stream that has had no event for too long ends with a 408 comment; the prediction goes on."""
     assert isinstance(emulator.clock, ManualClock)

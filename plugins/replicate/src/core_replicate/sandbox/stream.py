@@ -1,5 +1,6 @@
 """The stream of a prediction, framed as the upstream's server (nchan) frames it, and the ways it can go wrong."""
 
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -50,9 +51,10 @@ class Reader:
         self.prediction.changed.beat()
         first = self.prediction.connections == 1
         try:
-            await self.response.prepare(self.request)
-            await self.response.write(_HELLO)
-            await self._events(first=first)
+            with suppress(ConnectionResetError):  # the reader left, which it may
+                await self.response.prepare(self.request)
+                await self.response.write(_HELLO)
+                await self._events(first=first)
         finally:
             self.prediction.readers -= 1
             self.prediction.changed.beat()
