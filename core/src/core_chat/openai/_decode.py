@@ -1,6 +1,6 @@
 """From the data of one server-sent event to events of ours, without I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -39,6 +39,7 @@ class ChatDecoder:
 
     Args:
         route: Told before the first piece, with the answer's id where it has none yet.
+        headers: Those of the answer, for the errors inside it.
         secrets: Credentials to cut out of what errors quote.
         refine: Gives a more exact error for a failure than the default, or None.
 
@@ -50,6 +51,7 @@ class ChatDecoder:
     __slots__ = (
         "_calls",
         "_content",
+        "_headers",
         "_index",
         "_raw_reason",
         "_refine",
@@ -61,9 +63,15 @@ class ChatDecoder:
     )
 
     def __init__(
-        self, *, route: Route | None = None, secrets: tuple[str, ...] = (), refine: Refine = _as_it_is
+        self,
+        *,
+        route: Route | None = None,
+        headers: Mapping[str, str] | None = None,
+        secrets: tuple[str, ...] = (),
+        refine: Refine = _as_it_is,
     ) -> None:
         self._route = route
+        self._headers = headers
         self._secrets = secrets
         self._refine = refine
         self._content = Content()
@@ -192,7 +200,7 @@ class ChatDecoder:
         raise ProtocolError("the upstream sent a piece that is no chat answer", got=self._quote(data)) from cause
 
     def _error(self, data: bytes) -> ProviderError:
-        return stream_error(data, secrets=self._secrets, refine=self._refine)
+        return stream_error(data, secrets=self._secrets, refine=self._refine, headers=self._headers)
 
     def _quote(self, data: bytes) -> str:
         text = data.decode("utf-8", "replace")

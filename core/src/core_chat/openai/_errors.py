@@ -33,13 +33,17 @@ def looks_like_error(value: Any) -> bool:
     return bool(message_in(value))
 
 
-def stream_error(data: bytes, *, secrets: tuple[str, ...], refine: Refine) -> ProviderError:
+def stream_error(
+    data: bytes, *, secrets: tuple[str, ...], refine: Refine, headers: Mapping[str, str] | None = None
+) -> ProviderError:
     """Return the error that the data of an event, or a body sent with HTTP 200, tells of.
 
-    Its status is the one the data names, and None where it names none.
+    Its status is the one the data names, and None where it names none. The answer's headers may add to it.
     """
     status = next(_statuses(data), None)
-    failure = Failure(status or _SERVER_ERROR, body=data, reason="an error without a text", secrets=secrets)
+    failure = Failure(
+        status or _SERVER_ERROR, headers=headers or {}, body=data, reason="an error without a text", secrets=secrets
+    )
     if status is None:
         failure.status = _STATUS_OF.get(failure.code.lower(), _SERVER_ERROR)
     error = refine(failure) or failure.default_error()

@@ -18,15 +18,15 @@ def model_info(entry: Mapping[str, Any]) -> ModelInfo:
 
 
 async def list_models(
-    client: Client, *, path: str = "models", read: Callable[[Mapping[str, Any]], ModelInfo] = model_info
+    client: Client, *, path: str = "models", read: Callable[[Mapping[str, Any]], ModelInfo | None] = model_info
 ) -> list[ModelInfo]:
-    """Return the models of an upstream; `read` makes one of each entry.
+    """Return the models of an upstream; `read` makes one of each entry, or None where it is of no use.
 
     Raises:
         ProviderError: The upstream or the way to it failed, or it answered something else.
     """
     answer = await client.json("GET", path)
-    return [read(entry) for entry in _entries(answer)]
+    return [model for entry in _entries(answer) if (model := read(entry)) is not None]
 
 
 def _entries(answer: Any) -> Iterator[Mapping[str, Any]]:

@@ -51,6 +51,7 @@ async def stream_chat(
     async with client.send("POST", path, json=body.json, headers={**(headers or {}), **request.headers}) as response:
         chat = ChatDecoder(
             route=_route(request, response, backend_header=backend_header),
+            headers=response.headers,
             secrets=(client.token,) if client.token else (),
             refine=client.refine,
         )

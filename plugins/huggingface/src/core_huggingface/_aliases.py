@@ -1,5 +1,7 @@
 """Short names for models, the same for both providers, and the defaults."""
 
+from core_chat import ModelInfo
+
 DEFAULT_CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 DEFAULT_VISION = "meta-llama/Llama-3.2-11B-Vision-Instruct"
 DEFAULT_TEXT = "Qwen/Qwen2.5-72B-Instruct"
@@ -30,8 +32,16 @@ ALIASES: dict[str, str] = {
 
 IMAGE_MODELS = frozenset({DEFAULT_IMAGE, "black-forest-labs/FLUX.1-schnell", "stabilityai/stable-diffusion-3.5-large"})
 VISION_MODELS = frozenset({DEFAULT_VISION, "Qwen/Qwen2-VL-7B-Instruct", "Qwen/QVQ-72B-Preview"})
-BUNDLED = tuple(sorted({*ALIASES.values(), DEFAULT_TEXT}))
-"""The models of the aliases, as of 2026-11; the live lists are asked first."""
+BUNDLED: dict[str, ModelInfo] = {
+    name: ModelInfo(
+        name,
+        features={"images"} if name in VISION_MODELS else None,
+        tasks={"text-to-image"} if name in IMAGE_MODELS else {"chat", "text-generation"},
+        source="bundled",
+    )
+    for name in sorted({*ALIASES.values(), DEFAULT_TEXT})
+}
+"""The models behind the aliases, as of 2026-11; the live lists are asked first."""
 
 
 def split_suffix(name: str) -> tuple[str, str]:

@@ -13,12 +13,14 @@ from yarl import URL
 
 from core_chat import (
     ChatRequest,
+    InvalidRequestError,
     ModelInfo,
     ModelNotFoundError,
     ModelQuery,
     PermissionDeniedError,
     ProtocolError,
     ProviderError,
+    env,
 )
 from core_chat.cache import ExpiringCache, key_of
 from core_chat.http import Client, Failure, check_base_url, client_for
@@ -73,6 +75,18 @@ class Offers:
         return tuple(serving for serving in self.servings if serving.live and serving.task == task)
 
 
+def default_hub() -> str:
+    """Return the Hub's address: `HF_ENDPOINT`, else the vendor's."""
+    return env("HF_ENDPOINT", DEFAULT_HUB)()
+
+
+def _url(value: Any) -> str:
+    try:
+        return check_base_url(value)
+    except InvalidRequestError as error:
+        raise InvalidRequestError("hub_url must be an absolute URL like https://host", parameter="hub_url") from error
+
+
 def read_mapping(value: Any) -> tuple[Serving, ...]:
     """Return an `inferenceProviderMapping` in either form, a dict by provider or a list; odd entries are skipped."""
     if isinstance(value, Mapping):
@@ -104,7 +118,7 @@ def _serving(entry: Mapping[str, Any]) -> Serving:
 class Hub:
     """The Hub at `url`, as a provider whose requests go to `base_url` sees it."""
 
-    url: str = field(converter=check_base_url)
+    url: str = field(converter=_url)
     base_url: str = DEFAULT_ORIGIN
     _offers: ExpiringCache[tuple[str, str], Offers] = field(init=False, repr=False, factory=ExpiringCache)
     _models: ExpiringCache[tuple[str, str], dict[str, Any]] = field(init=False, repr=False, factory=ExpiringCache)
