@@ -1,0 +1,82 @@
+"""The group of commands, and running one so that every ending has its exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+from attrs import define
+
+import core_chat as library
+from core_chat.cli.chat import chat
+from core_chat.cli.errors import ExitCode, as_json, describe, exit_code
+from core_chat.cli.lists import models, plugins
+from core_chat.cli.render import write_json
+from core_chat.cli.sandbox import sandbox
+from core_chat.cli.terminal import complain, discard_output
+
+_NAME = "core-chat"
+
+
+@define
+class Flags:
+    """What the options say about errors: whether to show tracebacks, and whether to write JSON."""
+
+    debug: bool = False
+    as_json: bool = False
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(library.__version__, prog_name=_NAME)
+def core_chat() -> None:
+    """Chat with the models of every installed provider plugin."""
+
+
+for _command in (chat, models, plugins, sandbox):
+    core_chat.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (this process's own by default) and return its exit code."""
+    flags = Flags()
+    try:
+        try:
+            code = _invoke(sys.argv[1:] if arguments is None else list(arguments), flags)
+        except Exception as error:  # noqa: BLE001 - every error ends here, as an exit code and a line
+            code = _report(error, flags)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        discard_output()
+        return ExitCode.OUTPUT_CLOSED
+    return code
+
+
+def _invoke(arguments: list[str], flags: Flags) -> int:
+    if "_CORE_CHAT_COMPLETE" in os.environ:
+        core_chat.main(arguments, prog_name=_NAME)
+    try:
+        with core_chat.make_context(_NAME, arguments, obj=flags) as context:
+            code: int | None = core_chat.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    return code or ExitCode.OK
+
+
+def _report(error: Exception, flags: Flags) -> int:
+    """Say what went wrong and return the exit code for it."""
+    if isinstance(error, BrokenPipeError | click.Abort):
+        raise error
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
+    if flags.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if flags.as_json:
+        write_json(as_json(error))
+    else:
+        complain(*describe(error))
+    return exit_code(error)
