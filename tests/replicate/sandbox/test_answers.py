@@ -65,6 +65,11 @@ async def test_models_without_a_usable_schema_answer(run: Run) -> None:
         assert "".join((await run(model))["output"]) == CANNED
 
 
+async def test_half_a_character_is_replaced(run: Run) -> None:
+    """A lone surrogate, which JSON can escape, comes back as the replacement character."""
+    assert "".join((await run(CHAT, {"prompt": "\ud83e!"}))["output"]).endswith("You wrote: \ufffd!")
+
+
 async def test_pictures_are_served_without_a_token(emulator: Emulator, run: Run) -> None:
     """A picture has the asked shape, so many as were asked for are made, and another one is not found."""
     given = PROMPT | {"aspect_ratio": "16:9", "num_outputs": 2, "seed": 7}

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from core_chat.testing import ManualClock
-from core_replicate.sandbox import Emulator, sandbox
+from core_replicate.sandbox import Emulator, app, emulate, sandbox
 
 Call = Callable[..., Awaitable[tuple[int, Any]]]
 CHAT = "meta/meta-llama-3-8b-instruct"
@@ -70,6 +70,16 @@ async def test_a_method_that_is_not_allowed(emulator: Emulator, session: aiohttp
         assert response.status == 405
         assert response.headers["Allow"] == "GET,HEAD,POST"
         assert (await response.json(content_type=None))["status"] == 405
+
+
+async def test_a_body_that_is_too_large(monkeypatch: pytest.MonkeyPatch, session: aiohttp.ClientSession) -> None:
+    """A body beyond the limit is a 413 problem."""
+    monkeypatch.setattr(app, "_LARGEST_BODY", 100)
+    async with emulate(Emulator()) as emulator:
+        body = {"input": {"prompt": "word " * 100}}
+        async with session.post(f"{emulator.base_url}/models/{CHAT}/predictions", json=body) as response:
+            assert response.status == 413
+            assert (await response.json(content_type=None))["detail"] == "The request is too large."
 
 
 async def test_requests_are_remembered_without_showing_tokens(emulator: Emulator, create: Call) -> None:

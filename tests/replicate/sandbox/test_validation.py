@@ -33,7 +33,7 @@ async def test_top_levels_that_are_refused(call: Call, body: Any, detail: str) -
     assert (status, answer["title"], answer["detail"]) == (422, "Input validation failed", detail)
 
 
-@pytest.mark.parametrize("data", ["{", "[]", '"text"', "", b"\xff"])
+@pytest.mark.parametrize("data", ["{", "[]", '"text"', "", b"\xff", '{"input": {"prompt": NaN}}'])
 async def test_bodies_that_are_no_object(emulator: Emulator, call: Call, data: str | bytes) -> None:
     """A body that is no JSON object is a bad request, and no prediction is made."""
     assert (await call("POST", f"/models/{CHAT}/predictions", data=data))[0] == 400

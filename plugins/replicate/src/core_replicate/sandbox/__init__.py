@@ -35,6 +35,18 @@ Predictions that end badly, or oddly:
     - `sandbox/canceled-by-upstream`: `canceled` after two pieces. `sandbox/aborted`: `aborted` before it started.
     - `sandbox/empty`: succeeds without output. `sandbox/unicode`: pieces that naive line splitting tears apart.
     - `sandbox/no-schema`: its `latest_version` is null. `sandbox/no-prompt`: its schema knows no prompt.
+
+A test looks behind the wire through the emulator:
+
+```python
+async with emulate(Emulator(delays=Delays(token=0.01))) as emulator, Registry(
+    config={"replicate": emulator.settings}
+) as registry:
+    async with registry.stream("replicate:sandbox/stuck", "Hello") as stream:
+        await anext(stream.text())
+    prediction = await emulator.canceled()
+    assert prediction.input["prompt"] == "Hello"
+```
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -53,4 +65,4 @@ __all__ = ["TOKEN", "Delays", "Emulator", "Prediction", "emulate", "sandbox"]
 async def sandbox(*, port: int = 0) -> AsyncIterator[Mapping[str, Mapping[str, Any]]]:
     """Serve the sandbox on 127.0.0.1 and yield the provider's constructor arguments; port 0 is any free one."""
     async with emulate(Emulator(), port=port) as emulator:
-        yield {"replicate": {"base_url": emulator.base_url, "token": TOKEN}}
+        yield {"replicate": emulator.settings}

@@ -30,7 +30,8 @@ def pieces(model: Model, given: Mapping[str, Any]) -> list[str]:
 def prompt_of(model: Model, given: Mapping[str, Any]) -> str:
     """Return what is answered: the last message where the model takes messages and got some, else the prompt."""
     turns = _turns(model, given)
-    return _content(turns[-1].get("content")) if turns else str(given.get("prompt", ""))
+    text = _content(turns[-1].get("content")) if turns else str(given.get("prompt", ""))
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON may escape half a character
 
 
 def count_input(model: Model, given: Mapping[str, Any]) -> int:

@@ -66,6 +66,11 @@ class Emulator:
         self.creates = RateLimit(600, clock=self.clock)
         self.others = RateLimit(3000, clock=self.clock)
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The constructor arguments of a provider that talks to this sandbox."""
+        return {"base_url": self.base_url, "token": TOKEN}
+
     async def created(self, count: int = 1) -> Prediction:
         """Wait until so many predictions were made in all, and return that one."""
         await self.changed.until(lambda: len(self.predictions) >= count)

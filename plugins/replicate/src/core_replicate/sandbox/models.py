@@ -49,6 +49,7 @@ class Behaviour:
         streams: Whether there is a `urls.stream`.
         foreign: Whether `urls.stream` names another origin.
         stream_fault: What is wrong with the stream.
+        slow_start: Whether `Delays.slow_start` is its start; `slow_create` holds the create reply back.
         finishes_first: Whether the create reply already holds the output.
     """
 

@@ -1,29 +1,22 @@
 """The routes that create, show, list, cancel and stream predictions."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
 from core_replicate.sandbox import views
 from core_replicate.sandbox.emulator import Emulator
-from core_replicate.sandbox.limits import cancel_after_seconds, wait_seconds
+from core_replicate.sandbox.limits import wait_seconds
 from core_replicate.sandbox.models import Model
 from core_replicate.sandbox.pages import page
 from core_replicate.sandbox.prediction import Prediction
-from core_replicate.sandbox.problems import (
-    invalid,
-    invalid_version,
-    not_found,
-    problem,
-    streaming_unsupported,
-)
+from core_replicate.sandbox.problems import invalid, invalid_version, not_found, streaming_unsupported
+from core_replicate.sandbox.reading import read_body, read_cancel_after, read_moment
 from core_replicate.sandbox.state import EMULATOR
 from core_replicate.sandbox.stream import Reader, position_after
-from core_replicate.sandbox.validation import check_body, check_input
+from core_replicate.sandbox.validation import check_input
 
-_OPTIONAL = ("webhook", "webhook_completed", "webhook_events_filter", "stream")
 _PER_PAGE = 100
 
 
@@ -33,14 +26,14 @@ async def create_by_model(request: web.Request) -> web.Response:
     model = emulator.models.get(_name(request))
     if model is None or not model.official:
         raise not_found()
-    body = await _body(request, required=("input",))
+    body = await read_body(request, required=("input",))
     return await _create(request, body, model=model, version="hidden")
 
 
 async def create_by_version(request: web.Request) -> web.Response:
     """Run a version: its id, `owner/name:id`, or `owner/name` for an official model."""
     emulator = request.app[EMULATOR]
-    body = await _body(request, required=("version", "input"))
+    body = await read_body(request, required=("version", "input"))
     model, version = _find_version(emulator, str(body["version"]))
     return await _create(request, body, model=model, version=version)
 
@@ -51,14 +44,14 @@ async def create_by_deployment(request: web.Request) -> web.Response:
     name = _name(request)
     if name not in emulator.deployments:
         raise not_found()
-    body = await _body(request, required=("input",))
+    body = await read_body(request, required=("input",))
     model = emulator.deployments[name]
     return await _create(request, body, model=model, version=model.version_ids[0], deployment=name)
 
 
 async def list_predictions(request: web.Request) -> web.Response:
     """List predictions, the newest first."""
-    after, before = _moment(request, "created_after"), _moment(request, "created_before")
+    after, before = read_moment(request, "created_after"), read_moment(request, "created_before")
     wanted = [
         views.full(prediction)
         for prediction in reversed(request.app[EMULATOR].predictions.values())
@@ -120,7 +113,7 @@ async def _create(
         delays=emulator.delays,
         clock=emulator.clock,
     )
-    emulator.start(prediction, cancel_after=_cancel_after(request))
+    emulator.start(prediction, cancel_after=read_cancel_after(request))
     return await _reply(request, prediction)
 
 
@@ -140,28 +133,6 @@ async def _reply(request: web.Request, prediction: Prediction) -> web.Response:
     return web.json_response(views.waited(prediction), status=201 if prediction.finished else 202, headers=headers)
 
 
-async def _body(request: web.Request, *, required: tuple[str, ...]) -> Mapping[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError:
-        raise problem(400, title="Bad request", detail="The body is not valid JSON.") from None
-    if not isinstance(body, dict):
-        raise problem(400, title="Bad request", detail="The body is not a JSON object.")
-    if faults := check_body(body, required=required, allowed=(*required, *_OPTIONAL)):
-        raise invalid(faults)
-    return body
-
-
-def _cancel_after(request: web.Request) -> int | None:
-    value = request.headers.get("Cancel-After")
-    if value is None:
-        return None
-    seconds = cancel_after_seconds(value)
-    if seconds is None:
-        raise problem(422, title="Invalid header", detail="Cancel-After must be a duration of 5 seconds or more.")
-    return seconds
-
-
 def _find_version(emulator: Emulator, wanted: str) -> tuple[Model, str]:
     name, _, version = wanted.rpartition(":")
     official = emulator.models.get(wanted)
@@ -171,15 +142,6 @@ def _find_version(emulator: Emulator, wanted: str) -> tuple[Model, str]:
         if not model.official and version in model.version_ids and name in {"", model.id}:
             return model, version
     raise invalid_version()
-
-
-def _moment(request: web.Request, name: str) -> float | None:
-    if name not in request.query:
-        return None
-    try:
-        return datetime.fromisoformat(request.query[name]).timestamp()
-    except ValueError:
-        raise problem(400, title="Bad request", detail=f"{name} must be an ISO 8601 date and time.") from None
 
 
 def _find(request: web.Request) -> Prediction:
