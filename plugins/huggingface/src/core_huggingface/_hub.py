@@ -4,7 +4,7 @@ A `Hub` belongs to one plugin object. Its methods take the `Client` that `Hub.cl
 call's key, timeouts and clock hold; what is learnt is kept for a time, per key, one request in flight at once.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -162,16 +162,29 @@ class Hub:
 
         return await self._models.get((model, key_of(client.token)), load, clock=client.clock)
 
-    async def models(self, client: Client, *, task: str, search: str | None = None) -> AsyncGenerator[ModelInfo, None]:
+    async def models(
+        self,
+        client: Client,
+        *,
+        task: str,
+        search: str | None = None,
+        provider: str = "all",
+        served_as: Collection[str] = (),
+    ) -> AsyncGenerator[ModelInfo, None]:
         """Yield the models that some inference provider serves for a task, the most downloaded first, up to 1000.
 
-        `task` is a pipeline tag, such as "text-to-image"; `search` is done by the Hub.
+        Args:
+            client: As `client` makes it.
+            task: A pipeline tag, such as "text-to-image".
+            search: Words; the Hub does the searching.
+            provider: Only what this inference provider serves.
+            served_as: The mapping's words for the task, where they are not just `task`.
 
         Raises:
             ProviderError: A page could not be had; what was yielded before it stands.
         """
         query = [
-            ("inference_provider", "all"),
+            ("inference_provider", provider),
             ("pipeline_tag", task),
             *([("search", search)] if search else []),
             ("sort", "downloads"),
@@ -185,7 +198,7 @@ class Hub:
             async with client.send("GET", url) as response:
                 link = response.links.get("next")
                 entries = client.parse(await client.body(response), response)
-            for model in _listed(entries, task=task, source="search" if search else "live"):
+            for model in _listed(entries, task=task, served_as=served_as or (task,), searched=search is not None):
                 yield model
             url = None if link is None else str(link["url"])
 
@@ -204,12 +217,12 @@ def _path(model: str) -> str:
     return f"api/models/{quote(model, safe='/')}"
 
 
-def _listed(entries: Any, *, task: str, source: str) -> Iterator[ModelInfo]:
+def _listed(entries: Any, *, task: str, served_as: Collection[str], searched: bool) -> Iterator[ModelInfo]:
     if not isinstance(entries, list):
         raise ProtocolError("the Hub answered something else than a list of models", got=type(entries).__name__)
     for entry in entries:
         if isinstance(entry, Mapping) and isinstance(entry.get("id"), str):
             servings = read_mapping(entry.get("inferenceProviderMapping"))
-            backends = tuple(serving.provider for serving in Offers(entry["id"], servings).live(task))
+            backends = tuple(serving.provider for serving in servings if serving.live and serving.task in served_as)
             if backends:
-                yield ModelInfo(entry["id"], tasks={task}, backends=backends, source=source)
+                yield ModelInfo(entry["id"], tasks={task}, backends=backends, source="search" if searched else "live")
