@@ -10,7 +10,8 @@ from aiohttp import web
 from core_huggingface.sandbox.catalogue import BASE_MODELS, MODELS, Model, Serving, add_models
 
 _MAPPING = "inferenceProviderMapping"
-_PAGE = 30
+PAGE = 20
+"""Models on a page of a list, unless the request says how many."""
 
 
 def add_routes(application: web.Application) -> None:
@@ -88,7 +89,7 @@ async def _list(request: web.Request) -> web.Response:
     found = [model for model in request.app[MODELS].values() if model.moved_to is None and _wanted(model, request)]
     found.sort(key=lambda model: len(model.name))
     start = int(request.query.get("cursor", 0))
-    size = min(int(request.query.get("limit", _PAGE)), 1000)
+    size = min(int(request.query.get("limit", PAGE)), 1000)
     page = found[start : start + size]
     with_mapping = _MAPPING in _expanded(request)
     body = [_facts(model) | ({_MAPPING: _as_list(model.servings)} if with_mapping else {}) for model in page]

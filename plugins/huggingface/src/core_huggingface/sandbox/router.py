@@ -47,6 +47,7 @@ def add_routes(application: web.Application) -> None:
     application.router.add_get("/v1/models", _list)
     application.router.add_get("/v1/models/{name:.+}", _model)
     application.router.add_post("/v1/chat/completions", _chat)
+    application.router.add_post("/{provider}/{path:.*chat/completions}", _chat_with_provider)
 
 
 def bad_credentials(request: web.Request) -> web.Response | None:
@@ -104,15 +105,34 @@ def _error(status: int, message: str, *, code: str, param: str | None = None) ->
     return web.json_response({"error": error}, status=status)
 
 
-async def _chat(request: web.Request) -> web.StreamResponse:
+async def _read(request: web.Request) -> dict[str, Any] | web.Response:
+    """Return the body of a request that may be answered, or what is wrong with it."""
     if (refusal := bad_credentials(request)) is not None:
         return refusal
     try:
         body = await request.json()
     except ValueError:
         return web.Response(status=422, text="Failed to parse the request body as JSON")
-    if (problem := _problem(body)) is not None:
-        return problem
+    return _problem(body) or body
+
+
+async def _chat_with_provider(request: web.Request) -> web.StreamResponse:
+    """Answer at a provider's own path, where models go by the provider's ids."""
+    body = await _read(request)
+    if isinstance(body, web.Response):
+        return body
+    provider = request.match_info["provider"]
+    for model in request.app[MODELS].values():
+        for serving in _chatting(model):
+            if (serving.provider, serving.provider_id) == (provider, body["model"]):
+                return await _answer(request, body, name=model.name, serving=serving, pinned=True)
+    return web.json_response({"error": f"Model not supported by provider {provider}"}, status=400)
+
+
+async def _chat(request: web.Request) -> web.StreamResponse:
+    body = await _read(request)
+    if isinstance(body, web.Response):
+        return body
     name, suffix = split_suffix(body["model"])
     model = request.app[MODELS].get(name)
     offers = _chatting(model) if model is not None else []
