@@ -59,17 +59,17 @@ class TextDecoder:
         refine: Gives a more exact error for a failure than the default, or None.
 
     Attributes:
-        finished: Whether the end of the answer has come; nothing counts after it.
+        done: Whether the end of the answer has come; nothing counts after it.
     """
 
-    __slots__ = ("_details", "_prompt", "_refine", "_secrets", "finished")
+    __slots__ = ("_details", "_prompt", "_refine", "_secrets", "done")
 
     def __init__(self, *, prompt: str = "", secrets: tuple[str, ...] = (), refine: Refine = refine) -> None:
         self._prompt = prompt
         self._secrets = secrets
         self._refine = refine
         self._details: _Details | None = None
-        self.finished = False
+        self.done = False
 
     def feed(self, data: bytes, event: str = "message") -> list[Event]:
         """Return the events of one piece of a stream: its token's text, unless the token is a special one.
@@ -78,14 +78,14 @@ class TextDecoder:
             ProviderError: The upstream reports an error.
             ProtocolError: This is no piece of an answer.
         """
-        if self.finished:
+        if self.done:
             return []
         piece = self._piece(data, event=event)
         if piece.details is not None:
             self._details = piece.details
-        self.finished = piece.generated_text is not None or bool(piece.details and piece.details.finish_reason)
+        self.done = piece.generated_text is not None or bool(piece.details and piece.details.finish_reason)
         token = piece.token
-        if token is None and not self.finished:
+        if token is None and not self.done:
             raise self._odd(data)
         return [TextDelta(token.text)] if token is not None and token.text and not token.special else []
 
@@ -99,7 +99,7 @@ class TextDecoder:
         piece = self._piece(self._unwrapped(body))
         if piece.generated_text is None:
             raise self._odd(body)
-        self._details, self.finished = piece.details, True
+        self._details, self.done = piece.details, True
         text = piece.generated_text.removeprefix(self._prompt)
         return [TextDelta(text)] if text else []
 
@@ -112,7 +112,7 @@ class TextDecoder:
         Raises:
             IncompleteStreamError: The end of the answer did not come.
         """
-        if not self.finished:
+        if not self.done:
             raise IncompleteStreamError("the answer broke off: its end did not come")
         details = self._details or _Details()
         if details.generated_tokens is not None:
