@@ -23,11 +23,14 @@ MAX_DOWNLOAD = 64 * 1024 * 1024
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """Write a file so that it is there whole or not at all; one that exists keeps its permissions, a link its place."""
-    path = path.resolve()
+    """Write a file so that it is there whole or not at all; one that exists keeps its permissions, a link its place.
+
+    What is no regular file, such as a device, is written to directly.
+    """
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
+    path = path.resolve()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -41,17 +44,22 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         raise
 
 
+def _read(path: Path, parameter: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequestError(f"cannot read {path}: {error.strerror}", parameter=parameter) from error
+
+
 def load_conversation(path: Path) -> Conversation | None:
     """Return a saved conversation, or None where the file does not exist yet or is empty.
 
     Raises:
-        InvalidRequestError: It holds something else.
-        OSError: It cannot be read.
+        InvalidRequestError: It cannot be read or holds something else.
     """
-    try:
-        saved = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return None
+    saved = _read(path, "conversation")
     try:
         return Conversation.from_json(saved) if saved else None
     except InvalidRequestError as error:
@@ -67,13 +75,13 @@ def read_image(source: str) -> Image:
     """Return the picture at an http(s) URL, in a data URI or in a file.
 
     Raises:
-        InvalidRequestError: It is no picture.
-        OSError: The file cannot be read.
+        InvalidRequestError: It cannot be read or is no picture.
     """
     if source.startswith(("http://", "https://", "data:")):
         return Image(source)
+    content = _read(Path(source), "messages")
     try:
-        return Image(Path(source).read_bytes())
+        return Image(content)
     except InvalidRequestError as error:
         raise InvalidRequestError(f"{source}: {error}", parameter="messages") from error
 

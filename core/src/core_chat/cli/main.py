@@ -13,7 +13,7 @@ from core_chat.cli.errors import ExitCode, as_json, describe, exit_code
 from core_chat.cli.lists import models, plugins
 from core_chat.cli.render import write_json
 from core_chat.cli.sandbox import sandbox
-from core_chat.cli.terminal import complain, discard_output
+from core_chat.cli.terminal import complain, discard_output, end_interrupted_line
 
 _NAME = "core-chat"
 
@@ -46,6 +46,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             code = _report(error, flags)
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
+        end_interrupted_line()
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         discard_output()

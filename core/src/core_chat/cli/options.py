@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,15 +25,19 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, given: tuple[st
             raise click.BadParameter(f"{key} is given twice")
         try:
             pairs[key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             pairs[key] = value
     return pairs
 
 
 def _target(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
     """Check that a file can be written later, before anything is sent."""
-    if path is not None and not path.resolve().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {path.resolve().parent}")
+    if path is not None and (path.is_file() or not path.exists()):
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            raise click.BadParameter(f"there is no folder {folder}")
+        if not os.access(folder, os.W_OK):
+            raise click.BadParameter(f"the folder {folder} cannot be written to")
     return path
 
 

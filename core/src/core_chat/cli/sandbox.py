@@ -10,7 +10,7 @@ from core_chat.cli import options
 from core_chat.cli.errors import ExitCode, TerminatedError
 from core_chat.cli.opening import run_async, running_sandboxes
 from core_chat.cli.render import write_json
-from core_chat.cli.terminal import say
+from core_chat.cli.terminal import end_interrupted_line, say
 
 
 @click.command()
@@ -31,8 +31,10 @@ def sandbox(names: tuple[str, ...], port: int, *, as_json: bool) -> int:
     """
     try:
         run_async(_serve(names, port=port, as_json=as_json))
-    except (KeyboardInterrupt, TerminatedError):
-        return ExitCode.OK
+    except KeyboardInterrupt:
+        end_interrupted_line()
+    except TerminatedError:
+        pass
     return ExitCode.OK
 
 

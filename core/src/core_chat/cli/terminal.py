@@ -44,6 +44,12 @@ def _style(text: str, **how: Any) -> str:
     return text if plain else click.style(text, **how)
 
 
+def end_interrupted_line() -> None:
+    """End the line on which the terminal shows the ^C, so that the shell's prompt does not follow it."""
+    if is_terminal(sys.stderr):
+        click.echo(err=True)
+
+
 def discard_output() -> None:
     """Send what is still to be written nowhere, for when the reader of our output has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
