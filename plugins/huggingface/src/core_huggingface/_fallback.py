@@ -20,7 +20,7 @@ from core_chat import (
     UnavailableError,
 )
 from core_chat.http import Failure
-from core_huggingface._hub import CHAT, Offers
+from core_huggingface._hub import CHAT, TEXT_TO_IMAGE, Offers
 from core_huggingface._router import BACKEND_HEADER, POLICIES, account_is_empty, refine
 
 _LOG = logging.getLogger("core_chat.huggingface")
@@ -50,12 +50,16 @@ class Fallback:
         suffix: The routing suffix of the first attempt, or nothing.
         choice: The caller's own list of providers, asked one after the other; no other is.
         find: Looks up who serves the model; None where nobody else may be asked.
+
+    Attributes:
+        pictures: Whether it turned out that nobody chats with this model, but somebody makes pictures with it.
     """
 
     model: str
     suffix: str = ""
     choice: tuple[str, ...] = ()
     find: Callable[[], Awaitable[Offers]] | None = None
+    pictures: bool = field(init=False, default=False)
     _failures: list[tuple[str, ProviderError]] = field(init=False, factory=list)
     _waiting: deque[str] | None = field(init=False, default=None)
     _last_chance: bool = field(init=False, default=False)
@@ -96,7 +100,7 @@ class Fallback:
         return bool(self.suffix) and self.suffix not in POLICIES
 
     async def failed(self, error: ProviderError) -> None:
-        """Move on to the next provider.
+        """Move on to the next provider, or to `pictures`.
 
         Raises:
             ProviderError: There is none, or it would not help: the first failure, with all that was tried.
@@ -109,6 +113,8 @@ class Fallback:
         self._last_chance = account_is_empty(error)
         if self._waiting is None:
             self._waiting = deque(await self._look_up(backend))
+        if self.pictures:
+            return
         if not self._waiting:
             raise self._verdict()
         self.suffix = self._waiting.popleft()
@@ -123,6 +129,7 @@ class Fallback:
             _LOG.debug("no mapping of %s: %s", self.model, type(error).__name__)
             return ()
         self.model = offers.model
+        self.pictures = isinstance(self._failures[0][1], ModelNotFoundError) and offers.only(TEXT_TO_IMAGE)
         others = (serving.provider for serving in offers.live(CHAT) if serving.provider != backend)
         return list(dict.fromkeys(others))[: _LIMIT - 1]
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 DEFAULT_HUB = "https://huggingface.co"
 DEFAULT_ORIGIN = "https://router.huggingface.co"
 CHAT = "conversational"
-"""The mapping's word for chat; the other tasks go by the Hub's pipeline tags, such as "text-to-image"."""
+"""The mapping's word for chat; the other tasks go by the Hub's pipeline tags."""
+TEXT_TO_IMAGE = "text-to-image"
 _EXPAND = ("expand[]", "inferenceProviderMapping")
 _PAGE = 100
 _PAGES = 10
@@ -73,6 +74,10 @@ class Offers:
     def live(self, task: str) -> tuple[Serving, ...]:
         """Return the offers that can be used for a task, in the order of the account's preference."""
         return tuple(serving for serving in self.servings if serving.live and serving.task == task)
+
+    def only(self, task: str) -> bool:
+        """Whether somebody serves it for this task, and nobody for chat."""
+        return bool(self.live(task)) and not self.live(CHAT)
 
 
 def default_hub() -> str:

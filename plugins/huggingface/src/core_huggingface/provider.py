@@ -2,67 +2,37 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from core_chat import (
     About,
     ChatRequest,
     Event,
     Finish,
-    InvalidRequestError,
     ModelInfo,
     ModelQuery,
-    Notice,
     ProviderError,
     hookimpl,
     read_options,
 )
 from core_chat.events import CONTENT
 from core_chat.http import check_base_url, client_for, credential
-from core_chat.openai import Body, chat_body, list_models, stream_chat
-from core_chat.requests import Timeouts, text
-from core_huggingface._aliases import (
-    BUNDLED,
-    DEFAULT_CHAT,
-    DEFAULT_VISION,
-    expand,
-    split_suffix,
-)
-from core_huggingface._fallback import Fallback
-from core_huggingface._hub import Hub, default_hub
-from core_huggingface._router import BACKEND_HEADER, BILL_TO_HEADER, POLICIES, TOKENS, refine, router_model
+from core_chat.openai import list_models
+from core_chat.requests import text
+from core_huggingface._aliases import BUNDLED, DEFAULT_CHAT, expand, split_suffix
+from core_huggingface._call import Call, Options, with_vision
+from core_huggingface._hub import DEFAULT_ORIGIN, TEXT_TO_IMAGE, Hub, default_hub
+from core_huggingface._router import TOKENS, refine, router_model
 from core_huggingface._token import TOKEN_VARIABLE, find_token
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-VENDOR_URL = "https://router.huggingface.co/v1"
-_LOOK_UP_SECONDS = 10.0
-_TASKS = ("chat", "text-to-image")
+VENDOR_URL = f"{DEFAULT_ORIGIN}/v1"
+_TASKS = ("chat", TEXT_TO_IMAGE)
 _BEGUN = frozenset({*CONTENT, Finish})
-
-
-def _providers(value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value or ())
-    for name in names:
-        if not isinstance(name, str) or not name or any(sign.isspace() or sign in ":/" for sign in name):
-            raise InvalidRequestError(f"{name!r} cannot be an inference provider's name", parameter="options")
-    return names
-
-
-@frozen(kw_only=True)
-class Options:
-    """The provider's own settings of a call.
-
-    Attributes:
-        providers: Inference providers to ask, one after the other, and no others; one name or a list.
-        bill_to: The organisation, or its resource group, that pays.
-    """
-
-    providers: tuple[str, ...] = field(default=(), converter=_providers)
-    bill_to: str | None = field(default=None, validator=text())
 
 
 @define(eq=False)
@@ -132,32 +102,22 @@ class HuggingFace:
             for model in await list_models(client, read=router_model):
                 yield evolve(model, is_default=model.name == DEFAULT_CHAT)
         elif self._hub is not None:
-            hub = self._hub.client(session, query, token=token)
-            async with aclosing(self._hub.models(hub, task=task, search=query.search)) as models:
+            client = self._hub.client(session, query, token=token)
+            async with aclosing(self._hub.models(client, task=task, search=query.search)) as models:
                 async for model in models:
                     yield model
 
     @hookimpl
     async def stream_chat(self, request: ChatRequest, session: "ClientSession") -> AsyncGenerator[Event, None]:
         """Ask the router, and other inference providers where one fails before its first content."""
-        options = read_options(Options, request)
-        token = credential(request, self.token, about=self._about())
-        request, notices = _with_vision(request)
-        body = chat_body(request)
-        for notice in (*notices, *body.notices):
+        request, notices = with_vision(request)
+        call = self._call(request, session)
+        fallback = call.fallback()
+        fallback.pictures = await call.wants_picture()
+        for notice in () if fallback.pictures else (*notices, *call.notices):
             yield notice
-        fallback = self._fallback(request, session, options=options, token=token)
-        client = client_for(session, request, base_url=self.base_url, token=token, refine=fallback.refine)
-        headers = self._headers(options)
-        while True:
-            answer = stream_chat(
-                fallback.shown(request),
-                client,
-                body=Body(body.asking(fallback.target)),
-                headers=headers,
-                backend_header=BACKEND_HEADER,
-            )
-            async with aclosing(answer) as events:
+        while not fallback.pictures:
+            async with aclosing(call.chat(fallback)) as events:
                 try:
                     beginning = await _beginning(events)
                 except ProviderError as error:
@@ -167,29 +127,22 @@ class HuggingFace:
                     yield event
                 async for event in events:
                     yield event
-            return
+                return
+        async with aclosing(await call.picture()) as events:
+            async for event in events:
+                yield event
 
-    def _about(self) -> About:
-        return self.about if self.base_url == VENDOR_URL else evolve(self.about, needs_key=False)
-
-    def _headers(self, options: Options) -> dict[str, str]:
-        payer = options.bill_to or self.bill_to
-        return {BILL_TO_HEADER: payer} if payer else {}
-
-    def _fallback(
-        self, request: ChatRequest, session: "ClientSession", *, options: Options, token: str | None
-    ) -> Fallback:
-        hub = self._hub
-        model, suffix = split_suffix(request.model.name) if hub or options.providers else (request.model.name, "")
-        if suffix and options.providers:
-            raise InvalidRequestError(
-                f"the model's name and the option providers both name one: {request.model.name}", parameter="options"
-            )
-        if hub is None or (suffix and suffix not in POLICIES):
-            return Fallback(model, suffix, options.providers)
-        hasty = evolve(request, timeouts=_hasty(request.timeouts))
-        looker = hub.client(session, hasty, token=token)
-        return Fallback(model, suffix, options.providers, lambda: hub.offers(model, looker))
+    def _call(self, request: ChatRequest, session: "ClientSession") -> Call:
+        options = read_options(Options, request)
+        about = self.about if self.base_url == VENDOR_URL else evolve(self.about, needs_key=False)
+        return Call(
+            request,
+            evolve(options, bill_to=options.bill_to or self.bill_to),
+            session,
+            base_url=self.base_url,
+            hub=self._hub,
+            token=credential(request, self.token, about=about),
+        )
 
 
 async def _beginning(events: AsyncGenerator[Event, None]) -> list[Event]:
@@ -200,18 +153,3 @@ async def _beginning(events: AsyncGenerator[Event, None]) -> list[Event]:
         if type(event) in _BEGUN:
             break
     return begun
-
-
-def _with_vision(request: ChatRequest) -> tuple[ChatRequest, tuple[Notice, ...]]:
-    """Choose the model for pictures where there are some and the caller named no model."""
-    unnamed = request.model.is_default and request.model.source != "live"
-    if not unnamed or not any(message.images for message in request.messages):
-        return request, ()
-    told = f"no model was named and there are pictures: {DEFAULT_VISION} is asked"
-    return evolve(request, model=evolve(request.model, name=DEFAULT_VISION)), (Notice("vision_model", told),)
-
-
-def _hasty(timeouts: Timeouts) -> Timeouts:
-    """Return timeouts for looking something up after a failure: the failure should not wait long for it."""
-    seconds = min(_LOOK_UP_SECONDS, timeouts.headers or _LOOK_UP_SECONDS)
-    return evolve(timeouts, headers=seconds, idle=seconds)
