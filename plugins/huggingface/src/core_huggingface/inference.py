@@ -116,7 +116,9 @@ class HuggingFaceInference:
             yield notice
         model = await self._model(call) if call.options.prompt_needs_model else {}
         prompt = await make_prompt(call.request, call.options, model=model, renderer=self._renderer)
-        answer = self._generator.stream(call.request, self._client(call), prompt=prompt, api=call.options.api)
+        name = (model or {}).get("id") or call.request.model.name
+        request = evolve(call.request, model=evolve(call.request.model, name=name))
+        answer = self._generator.stream(request, self._client(call), prompt=prompt, api=call.options.api)
         async with aclosing(answer) as events:
             async for event in events:
                 yield event

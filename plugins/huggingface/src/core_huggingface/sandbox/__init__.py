@@ -22,6 +22,9 @@ Answered with 200, and broken:
 Odd but good:
     - `sandbox/slow-start`: 2 s of comments first. `sandbox/whole`: no stream. `sandbox/unicode`: line separators in
       the text.
+
+`sandbox.inference` has the models of hf-inference (most of these names misbehave there too), `sandbox.images` those
+that make pictures.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -31,7 +34,7 @@ from typing import Any
 from aiohttp import web
 
 from core_chat.sandbox import serve
-from core_huggingface.sandbox import hub, router
+from core_huggingface.sandbox import hub, images, inference, router
 
 TOKEN = "hf_sandbox"  # noqa: S105 - the sandbox takes any token, and this one is seen to be none of the user's
 
@@ -40,7 +43,7 @@ TOKEN = "hf_sandbox"  # noqa: S105 - the sandbox takes any token, and this one i
 async def sandbox(*, port: int = 0) -> AsyncIterator[Mapping[str, Mapping[str, Any]]]:
     """Serve the sandbox on 127.0.0.1 and yield both providers' constructor arguments; port 0 is any free one."""
     application = web.Application()
-    for part in (hub, router):
+    for part in (hub, router, inference, images):
         part.add_routes(application)
     async with serve(application, port=port) as origin:
         yield {

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from core_chat.sandbox import canned_answer
 from core_huggingface._aliases import DEFAULT_TEXT
+from core_huggingface.sandbox import images
 from core_huggingface.sandbox.catalogue import MODELS, Model, Serving, add_models, chat_model
 from core_huggingface.sandbox.generation import Generated
 from core_huggingface.sandbox.router import bad_credentials
@@ -60,6 +61,9 @@ async def _generate(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
     if (refused := bad_credentials(request) or _not_served(request, name)) is not None:
         return refused
+    model = request.app[MODELS].get(name)
+    if model is not None and model.pipeline == "text-to-image":
+        return await images.hf_inference(request, name)
     if name == COMPLETIONS:
         return web.json_response({"detail": "Not Found"}, status=404)
     body = await _read(request)
