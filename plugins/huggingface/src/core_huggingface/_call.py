@@ -79,9 +79,9 @@ class Call:
         return bool(self.suffix) and self.suffix not in POLICIES
 
     def fallback(self) -> Fallback:
-        """Return the attempts of this call: only the first where a provider was named, or no Hub is known."""
-        alone = self.hub is None or self._pinned
-        return Fallback(self.model, self.suffix, self.options.providers, None if alone else self._hasty_offers)
+        """Return the attempts of this call."""
+        find = None if self.hub is None else self._hasty_offers
+        return Fallback(self.model, self.suffix, self.options.providers, find)
 
     def chat(self, fallback: Fallback) -> AsyncGenerator[Event, None]:
         """Return the answer of one attempt to chat."""

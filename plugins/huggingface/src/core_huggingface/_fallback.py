@@ -47,9 +47,9 @@ class Fallback:
 
     Args:
         model: The model's id, without a suffix.
-        suffix: The routing suffix of the first attempt, or nothing.
+        suffix: The routing suffix of the first attempt, or nothing; where it names a provider, no other is asked.
         choice: The caller's own list of providers, asked one after the other; no other is.
-        find: Looks up who serves the model; None where nobody else may be asked.
+        find: Looks up who serves the model; None where there is no Hub to ask.
 
     Attributes:
         pictures: Whether it turned out that nobody chats with this model, but somebody makes pictures with it.
@@ -69,6 +69,8 @@ class Fallback:
         if self.choice:
             self._waiting = deque(self.choice)
             self.suffix = self._waiting.popleft()
+        elif self._pinned:
+            self._waiting = deque()
 
     @property
     def target(self) -> str:
@@ -108,30 +110,37 @@ class Fallback:
         backend, self._backend = self._backend or (self.suffix if self._pinned else None), None
         target = self.target if self._pinned or backend is None else f"{self.target} ({backend})"
         self._failures.append((target, error))
+        if isinstance(error, ModelNotFoundError) and len(self._failures) == 1:
+            offers = await self._look_up()
+            self.pictures = offers is not None and offers.only(TEXT_TO_IMAGE)
+            if self.pictures:
+                return
         if self._last_chance or not may_work_elsewhere(error):
             raise self._verdict()
         self._last_chance = account_is_empty(error)
         if self._waiting is None:
-            self._waiting = deque(await self._look_up(backend))
-        if self.pictures:
-            return
+            self._waiting = deque(await self._others(backend))
         if not self._waiting:
             raise self._verdict()
         self.suffix = self._waiting.popleft()
 
-    async def _look_up(self, backend: str | None) -> Iterable[str]:
-        """Return the other providers; a mapping that cannot be read never hides the failure it was wanted for."""
-        if self.find is None:
-            return ()
-        try:
-            offers = await self.find()
-        except ProviderError as error:
-            _LOG.debug("no mapping of %s: %s", self.model, type(error).__name__)
+    async def _others(self, backend: str | None) -> Iterable[str]:
+        offers = await self._look_up()
+        if offers is None:
             return ()
         self.model = offers.model
-        self.pictures = isinstance(self._failures[0][1], ModelNotFoundError) and offers.only(TEXT_TO_IMAGE)
         others = (serving.provider for serving in offers.live(CHAT) if serving.provider != backend)
         return list(dict.fromkeys(others))[: _LIMIT - 1]
+
+    async def _look_up(self) -> Offers | None:
+        """Return who serves the model; a mapping that cannot be read never hides the failure it was wanted for."""
+        if self.find is None:
+            return None
+        try:
+            return await self.find()
+        except ProviderError as error:
+            _LOG.debug("no mapping of %s: %s", self.model, type(error).__name__)
+            return None
 
     def _verdict(self) -> ProviderError:
         first = self._failures[0][1]

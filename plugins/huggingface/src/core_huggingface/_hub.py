@@ -219,6 +219,8 @@ def _refine(failure: Failure) -> ProviderError | None:
 
 
 def _path(model: str) -> str:
+    if {"", ".", ".."} & set(model.split("/")):
+        raise ModelNotFoundError(f"{model!r} cannot be an id on the Hub")
     return f"api/models/{quote(model, safe='/')}"
 
 
