@@ -1,9 +1,10 @@
 """Text from a prompt: the wire that there is, found by asking, and the answer in whichever shape it comes."""
 
+import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
@@ -11,7 +12,6 @@ from core_chat.cache import ExpiringCache
 from core_chat.errors import IncompleteStreamError, ProviderError
 from core_chat.events import Event, Notice, Route
 from core_chat.http import Client, SSEDecoder, read_chunk
-from core_chat.openai import Body, stream_chat
 from core_chat.requests import ChatRequest
 from core_huggingface._prompts import Prompt
 from core_huggingface._wires import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _REMEMBERED_SECONDS = 3600.0
 _SSE_FIELDS = (b":", b"data", b"event", b"id", b"retry")
 _LONGEST_PREFACE = 1 << 20
+_AFTER_FINISH_SECONDS = 2.0
 
 
 @define(eq=False)
@@ -123,26 +124,13 @@ class _Attempt:
 
     async def ask(self, shape: Shape) -> AsyncGenerator[Event, None]:
         """Send the request to one path and yield the events of its answer; use it under `aclosing`."""
-        request, body = self.request, body_for(shape, self.request, prompt=self.prompt)
-        if shape.wire == "completions":
-            events = stream_chat(request, self.client, body=Body(body), path=shape.path)
-        else:
-            events = self._ask_tgi(body, shape)
-        async with aclosing(events):
+        body = body_for(shape, self.request, prompt=self.prompt)
+        headers = {"Accept": "text/event-stream, application/json", **self.request.headers}
+        sending = self.client.send("POST", shape.path, json=body, headers=headers)
+        async with sending as response, aclosing(self._read(response, shape)) as events:
             async for event in events:
                 self._begun = True
                 yield event
-
-    async def _ask_tgi(self, body: Mapping[str, Any], shape: Shape) -> AsyncGenerator[Event, None]:
-        request = self.request
-        headers = {"Accept": "text/event-stream, application/json", **request.headers}
-        async with self.client.send("POST", shape.path, json=body, headers=headers) as response:
-            backend = HF_INFERENCE if shape.path.startswith("models/") else None
-            upstream_id = response.headers.get("x-request-id")
-            yield Route(request.model.provider, request.model.name, backend=backend, upstream_id=upstream_id)
-            async with aclosing(self._read(response, shape)) as events:
-                async for event in events:
-                    yield event
 
     async def _read(self, response: "ClientResponse", shape: Shape) -> AsyncGenerator[Event, None]:
         """Yield the events of an answer: a stream, or a whole body whatever its type says."""
@@ -150,28 +138,38 @@ class _Attempt:
         if response.content_type.endswith("json"):
             start = await self.client.body(response)
         else:
-            while not (decoder and decoder.done) and (chunk := await read_chunk(response)):
+            while chunk := await _next_chunk(response, decoder):
                 start += b"" if decoder or len(start) > _LONGEST_PREFACE else chunk
                 for sent in lines.feed(chunk):
-                    decoder = decoder or self._decoder(sent.data, shape)
+                    decoder = decoder or self._decoder(sent.data, response, shape=shape)
                     for event in decoder.feed(sent.data, sent.event):
                         yield event
         if decoder is None:
-            decoder = self._decoder(start, shape)
-            for event in self._whole(start, decoder, response):
+            decoder = self._decoder(start, response, shape=shape)
+            for event in self._whole(start, decoder, response=response):
                 yield event
         for event in decoder.end():
             yield event
         await self.client.drain(response)
 
-    def _decoder(self, data: bytes, shape: Shape) -> Decoder:
+    def _decoder(self, data: bytes, response: "ClientResponse", *, shape: Shape) -> Decoder:
         """Return the decoder for an answer; where the server may repeat the prompt, it cuts that off."""
-        repeats = "return_full_text" in shape.without
-        secrets = (self.client.token,) if self.client.token else ()
-        prompt = self.prompt if repeats else ""
-        return decoder_for(data, prompt=prompt, secrets=secrets, refine=self.client.refine)
+        model = self.request.model
+        route = Route(
+            model.provider,
+            model.name,
+            backend=HF_INFERENCE if HF_INFERENCE in self.client.base_url else None,
+            upstream_id=response.headers.get("x-request-id"),
+        )
+        return decoder_for(
+            data,
+            route=route,
+            prompt=self.prompt if "return_full_text" in shape.without else "",
+            secrets=(self.client.token,) if self.client.token else (),
+            refine=self.client.refine,
+        )
 
-    def _whole(self, body: bytes, decoder: Decoder, response: "ClientResponse") -> list[Event]:
+    def _whole(self, body: bytes, decoder: Decoder, *, response: "ClientResponse") -> list[Event]:
         """Read a body in which there was no server-sent event."""
         body = body.strip()
         if not body or body.startswith(_SSE_FIELDS):
@@ -179,3 +177,16 @@ class _Attempt:
         if not body.startswith((b"{", b"[")):
             raise self.client.unexpected(body, response)
         return decoder.read_body(body)
+
+
+async def _next_chunk(response: "ClientResponse", decoder: Decoder | None) -> bytes:
+    """Return the next bytes, none once the end has come; what may follow the reason for the end has a moment."""
+    if decoder is None or not (decoder.done or decoder.finished):
+        return await read_chunk(response)
+    if decoder.done:
+        return b""
+    try:
+        async with asyncio.timeout(_AFTER_FINISH_SECONDS):
+            return await read_chunk(response)
+    except (TimeoutError, ProviderError):
+        return b""

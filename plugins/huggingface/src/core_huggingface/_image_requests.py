@@ -8,6 +8,7 @@ from urllib.parse import quote
 from attrs import evolve, field, frozen
 
 from core_huggingface._hub import Serving
+from core_huggingface._wires import model_path
 
 _AREA = 1024 * 1024
 _STEP = 32
@@ -67,8 +68,11 @@ def _step(pixels: float) -> int:
 def hf_inference(wish: Wish, serving: Serving) -> Order:
     """Return the request to a model's own path on hf-inference, or on any server of its kind."""
     parameters = {**wish.fields(*_SIZE, *_TUNING), **wish.extra}
-    path = f"models/{quote(serving.provider_id, safe='/')}"
-    return Order(path, {"inputs": wish.prompt, "parameters": parameters}, headers={"Accept": "image/png"})
+    return Order(
+        model_path(serving.provider_id),
+        {"inputs": wish.prompt, "parameters": parameters},
+        headers={"Accept": "image/png"},
+    )
 
 
 def endpoint(wish: Wish, serving: Serving) -> Order:

@@ -9,12 +9,13 @@ from attrs import field, frozen
 from core_chat.errors import InvalidRequestError, close_names, hint
 from core_chat.requests import check_mapping, number, text
 from core_huggingface._wires import WIRES, Wire
+from core_huggingface.formats import FORMATS
 
 Task: TypeAlias = Literal["text-generation", "text-to-image"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
-def _one_of(*known: str) -> Any:
+def one_of(*known: str) -> Any:
     """Return an attrs validator: None or one of some words."""
 
     def check(_instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
@@ -64,12 +65,12 @@ class InferenceOptions(ImageOptions):
         task: "text-generation" or "text-to-image"; None is what the model is known for.
     """
 
-    format: str | None = field(default=None, validator=text())
+    format: str | None = field(default=None, validator=one_of(*FORMATS))
     end_token: str | None = field(default=None, validator=text())
     template: str | None = field(default=None, validator=text())
     template_variables: Mapping[str, Any] = field(factory=dict, converter=_variables)
-    api: Wire | None = field(default=None, validator=_one_of(*WIRES))
-    task: Task | None = field(default=None, validator=_one_of(*TASKS))
+    api: Wire | None = field(default=None, validator=one_of(*WIRES))
+    task: Task | None = field(default=None, validator=one_of(*TASKS))
 
     @property
     def prompt_needs_model(self) -> bool:

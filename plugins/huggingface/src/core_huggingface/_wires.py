@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from core_chat.errors import ProviderError
+from core_chat.errors import InvalidRequestError, ProviderError
 from core_chat.events import Notice
 from core_chat.requests import ChatRequest
 
@@ -50,6 +50,9 @@ _ASKED = (
     "height",
     "aspect_ratio",
 )
+_NO_WORD = "has no place in what this endpoint takes"
+_FOR_PICTURES = "is for pictures, which options={'task': 'text-to-image'} asks for where the model is not known"
+_WHY = dict.fromkeys(("width", "height", "aspect_ratio"), _FOR_PICTURES)
 _UNUSED = re.compile(r"model_kwargs.{0,60}not used by the model: \[([^\]]*)\]")
 _OTHER_WIRE = re.compile(
     r"(prompt|messages|model)\W.*(required|missing)|missing field .(prompt|messages|model)", re.IGNORECASE
@@ -68,13 +71,24 @@ class Shape:
     without: frozenset[str] = frozenset()
 
 
+def model_path(model: str) -> str:
+    """Return the path of a model.
+
+    Raises:
+        InvalidRequestError: Its id would lead to another path.
+    """
+    if any(part in ("", ".", "..") for part in model.split("/")):
+        raise InvalidRequestError(f"{model!r} cannot be a model's id", parameter="model")
+    return f"models/{quote(model, safe='/')}"
+
+
 def shapes(base_url: str, model: str) -> list[Shape]:
     """Return where text generation may be found below a base URL, the likeliest first.
 
     hf-inference has a path for each model; a TGI or an Inference Endpoint answers at its root; all of the newer
     servers have `/v1/completions`.
     """
-    name = f"models/{quote(model, safe='/')}"
+    name = model_path(model)
     own = [Shape(name, "tgi"), Shape(f"{name}/v1/completions", "completions")]
     root = [Shape("", "tgi"), Shape("v1/completions", "completions")]
     if base_url.endswith("/v1"):
@@ -167,7 +181,7 @@ def lost_notices(shape: Shape, request: ChatRequest) -> list[Notice]:
     """Return what a caller is told before a shape is asked."""
     provider = request.model.provider
     notices = [
-        Notice("parameter_ignored", f"{provider} cannot send {name} to this endpoint; it was left out", parameter=name)
+        Notice("parameter_ignored", f"{provider}: {name} {_WHY.get(name, _NO_WORD)}; it was left out", parameter=name)
         for name in lost_parameters(shape, request)
     ]
     notices += [

@@ -29,9 +29,10 @@ from core_huggingface._aliases import BUNDLED, DEFAULT_IMAGE, DEFAULT_TEXT, expa
 from core_huggingface._generate import Generator
 from core_huggingface._hub import DEFAULT_ORIGIN, Hub, default_hub
 from core_huggingface._inference_models import list_models
-from core_huggingface._options import IMAGE_ONLY, TEXT_ONLY, InferenceOptions, Task
+from core_huggingface._options import IMAGE_ONLY, TEXT_ONLY, InferenceOptions, Task, one_of
 from core_huggingface._prompts import make_prompt
 from core_huggingface._token import TOKEN_VARIABLE, find_token
+from core_huggingface.formats import FORMATS
 from core_huggingface.images import endpoint_places, stream_image
 from core_huggingface.rendering import Renderer
 
@@ -52,7 +53,8 @@ class HuggingFaceInference:
         base_url: What the models' paths are below, or one model's own endpoint. With another one than hf-inference's,
             no key is needed.
         hub_url: Of the Hub, which knows a model's chat template and task; by default `HF_ENDPOINT` or the vendor's, and
-            with another `base_url` none: then messages need `options={"format": …}` or a `template`.
+            with another `base_url` none: then messages need a `format` or a `template`.
+        format: The named format for calls that name none, instead of the model's own template.
     """
 
     about: ClassVar[About] = About(
@@ -68,6 +70,7 @@ class HuggingFaceInference:
     token: str | None = field(factory=find_token, repr=False)
     base_url: str = field(default=VENDOR_URL, converter=check_base_url)
     hub_url: str | None = field()
+    format: str | None = field(default=None, validator=one_of(*FORMATS))
     _hub: Hub | None = field(init=False, repr=False)
     _generator: Generator = field(init=False, repr=False)
     _renderer: Renderer = field(init=False, repr=False, factory=Renderer)
@@ -114,8 +117,11 @@ class HuggingFaceInference:
     async def _text(self, call: "_Call") -> AsyncGenerator[Event, None]:
         for notice in call.idle(IMAGE_ONLY, "text"):
             yield notice
-        model = await self._model(call) if call.options.prompt_needs_model else {}
-        prompt = await make_prompt(call.request, call.options, model=model, renderer=self._renderer)
+        options = call.options
+        if options.prompt is None and options.template is None:
+            options = evolve(options, format=options.format or self.format)
+        model = await self._model(call) if options.prompt_needs_model else {}
+        prompt = await make_prompt(call.request, options, model=model, renderer=self._renderer)
         name = (model or {}).get("id") or call.request.model.name
         request = evolve(call.request, model=evolve(call.request.model, name=name))
         answer = self._generator.stream(request, self._client(call), prompt=prompt, api=call.options.api)
@@ -176,9 +182,8 @@ class _Call:
 
     @property
     def looks_like(self) -> Task | None:
-        """What only one task has a use for tells which it is."""
-        sizes = (self.request.width, self.request.height, self.request.aspect_ratio)
-        if any(size is not None for size in sizes) or self._given(IMAGE_ONLY):
+        """What only one task has an option for tells which it is."""
+        if self._given(IMAGE_ONLY):
             return "text-to-image"
         return "text-generation" if self._given(TEXT_ONLY) else None
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from core_chat.errors import IncompleteStreamError, ProtocolError, ProviderError, UnavailableError
-from core_chat.events import Event, Finish, FinishReason, TextDelta, Usage
+from core_chat.events import Event, Finish, FinishReason, Route, TextDelta, Usage
 from core_chat.http import Failure
 from core_chat.openai import ChatDecoder, Refine, stream_error
 
@@ -54,6 +54,7 @@ class TextDecoder:
     """Decodes one answer: `feed` it the data of every event or `read_body` the whole of it, then drain `end`.
 
     Args:
+        route: Told before the first piece.
         prompt: Cut off where the answer repeats it, for a server that was not told to leave it out.
         secrets: Credentials to cut out of what errors quote.
         refine: Gives a more exact error for a failure than the default, or None.
@@ -62,9 +63,17 @@ class TextDecoder:
         done: Whether the end of the answer has come; nothing counts after it.
     """
 
-    __slots__ = ("_details", "_prompt", "_refine", "_secrets", "done")
+    __slots__ = ("_details", "_prompt", "_refine", "_route", "_secrets", "done")
 
-    def __init__(self, *, prompt: str = "", secrets: tuple[str, ...] = (), refine: Refine = refine) -> None:
+    def __init__(
+        self,
+        *,
+        route: Route | None = None,
+        prompt: str = "",
+        secrets: tuple[str, ...] = (),
+        refine: Refine = refine,
+    ) -> None:
+        self._route = route
         self._prompt = prompt
         self._secrets = secrets
         self._refine = refine
@@ -87,7 +96,19 @@ class TextDecoder:
         token = piece.token
         if token is None and not self.done:
             raise self._odd(data)
-        return [TextDelta(token.text)] if token is not None and token.text and not token.special else []
+        return self._told(token.text if token is not None and not token.special else "")
+
+    @property
+    def finished(self) -> bool:
+        """The same as `done`: nothing follows the end on this wire."""
+        return self.done
+
+    def _told(self, text: str) -> list[Event]:
+        events: list[Event] = [TextDelta(text)] if text else []
+        if self._route is not None:
+            events.insert(0, self._route)
+            self._route = None
+        return events
 
     def read_body(self, body: bytes) -> list[Event]:
         """Return the events of an answer that is no stream: an object, or a list that holds one.
@@ -100,8 +121,7 @@ class TextDecoder:
         if piece.generated_text is None:
             raise self._odd(body)
         self._details, self.done = piece.details, True
-        text = piece.generated_text.removeprefix(self._prompt)
-        return [TextDelta(text)] if text else []
+        return self._told(piece.generated_text.removeprefix(self._prompt))
 
     def end(self) -> Iterator[Event]:
         """Yield the usage, where it was told, and the `Finish`.
@@ -156,12 +176,19 @@ class TextDecoder:
 Decoder: TypeAlias = TextDecoder | ChatDecoder
 
 
-def decoder_for(data: bytes, *, prompt: str = "", secrets: tuple[str, ...] = (), refine: Refine = refine) -> Decoder:
+def decoder_for(
+    data: bytes,
+    *,
+    route: Route | None = None,
+    prompt: str = "",
+    secrets: tuple[str, ...] = (),
+    refine: Refine = refine,
+) -> Decoder:
     """Return the decoder that the first piece of an answer, or its whole body, calls for: completions have choices."""
     try:
         value = json.loads(data)
     except ValueError:
         value = None
     if isinstance(value, Mapping) and "choices" in value:
-        return ChatDecoder(secrets=secrets, refine=refine)
-    return TextDecoder(prompt=prompt, secrets=secrets, refine=refine)
+        return ChatDecoder(route=route, secrets=secrets, refine=refine)
+    return TextDecoder(route=route, prompt=prompt, secrets=secrets, refine=refine)
