@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 
 from attrs import frozen
 
+from core_chat._deadline import Deadline, DeadlineExpiredError
+from core_chat._guard import translate
 from core_chat._provider import Provider
 from core_chat.cache import ExpiringCache, key_of
 from core_chat.clock import Clock
-from core_chat.errors import CoreError, PluginError, ProviderError
+from core_chat.errors import CoreError, TimedOutError
 from core_chat.models import Catalog, ModelInfo
 from core_chat.requests import ModelQuery
 
@@ -25,9 +28,12 @@ class Listing:
     stale: bool = False
 
 
-@frozen
-class _Failed(Exception):  # noqa: N818 - carries a partial list past the cache, which keeps no errors
-    listing: Listing
+class _FailedError(Exception):
+    """Carries a partial list past the cache, which keeps no errors."""
+
+    def __init__(self, listing: Listing) -> None:
+        super().__init__()
+        self.listing = listing
 
 
 class Lists:
@@ -46,12 +52,12 @@ class Lists:
         async def load() -> Listing:
             listing = await ask()
             if listing.error is not None:
-                raise _Failed(listing)
+                raise _FailedError(listing)
             return listing
 
         try:
             return await self._cache.get(key, load, clock=self._clock, refresh=refresh)
-        except _Failed as failed:
+        except _FailedError as failed:
             last = self._cache.last(key)
             if last is None:
                 return failed.listing
@@ -62,27 +68,41 @@ class Lists:
         return [model.full_name for listing in self._cache.values() for model in listing.models]
 
 
-async def list_provider(provider: Provider, query: ModelQuery, models: object) -> Listing:
-    """Read a provider's list to its end or its error; `models` is what the `list_models` hook returned."""
+async def list_provider(
+    provider: Provider, query: ModelQuery, call: Callable[[], AsyncGenerator[ModelInfo, None]]
+) -> Listing:
+    """Call `list_models` and read the list to its end or its error, waiting no longer than `idle` for any piece."""
     found: dict[str, ModelInfo] = {}
     try:
-        async for model in models:  # type: ignore[attr-defined]  # an async generator, possibly wrapped by middleware
-            if _wanted(model, query):
-                found[model.name] = model
-    except CoreError as error:
-        if isinstance(error, ProviderError):
-            error.provider = provider.name
+        await _read(call(), query, found)
+    except (Exception, SystemExit) as raised:
+        error = translate(raised, provider.name)
+        if not isinstance(error, CoreError):  # pragma: no cover - an Exception always becomes one
+            raise
+        _log(provider.name, error)
         return Listing(tuple(found.values()), error)
-    except Exception as error:  # noqa: BLE001 - one provider's failure never hides the others
-        logging.getLogger(f"core_chat.{provider.name}").debug("list_models failed: %s", type(error).__name__)
-        broken = PluginError(f"{provider.name}: list_models failed with {type(error).__name__}", plugin=provider.name)
-        broken.__cause__ = error
-        return Listing(tuple(found.values()), broken)
-    finally:
-        close = getattr(models, "aclose", None)
-        if close is not None:
-            await close()
     return Listing(tuple(found.values()))
+
+
+async def _read(models: AsyncGenerator[ModelInfo, None], query: ModelQuery, found: dict[str, ModelInfo]) -> None:
+    deadline = Deadline(query.clock)
+    try:
+        async with aclosing(models):
+            while True:
+                with deadline.running(query.timeouts.idle):
+                    model = await anext(models)
+                if _wanted(model, query):
+                    found[model.name] = model
+    except StopAsyncIteration:
+        return
+    except DeadlineExpiredError as error:
+        raise TimedOutError("the list of models stopped in the middle", timeout="idle") from error
+    finally:
+        deadline.close()
+
+
+def _log(provider: str, error: CoreError) -> None:
+    logging.getLogger(f"core_chat.{provider}").debug("list_models failed: %s", type(error).__name__)
 
 
 def _wanted(model: ModelInfo, query: ModelQuery) -> bool:

@@ -1,14 +1,34 @@
 """One timeout that is moved and paused, instead of a new timer for every wait."""
 
 import asyncio
+import types
+from collections.abc import Generator
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self, TypeVar
 
 from core_chat.clock import Clock, TimerHandle
 
+T = TypeVar("T")
+
+
+class Step(Protocol):
+    """One step of an async generator, as its `__anext__` returns it."""
+
+    def send(self, value: Any, /) -> Any:
+        """Go on until the step waits for something, which is returned, or is done (`StopIteration`)."""
+        ...
+
+    def throw(self, error: BaseException, /) -> Any:
+        """Go on with an error."""
+        ...
+
+    def close(self) -> None:
+        """Give the step up."""
+        ...
+
 
 class DeadlineExpiredError(TimeoutError):
-    """The seconds of a `Deadline` have passed."""
+    """The seconds of a `Deadline` have passed, or its wait was ended by `Deadline.interrupt`."""
 
 
 class Deadline:
@@ -19,7 +39,7 @@ class Deadline:
     costs no timer.
     """
 
-    __slots__ = ("_cancelling", "_clock", "_expired", "_task", "_timer", "_timer_at", "_when")
+    __slots__ = ("_cancelling", "_clock", "_expired", "_left", "_task", "_timer", "_timer_at", "_when")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -29,6 +49,12 @@ class Deadline:
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._expired = False
+        self._left: asyncio.Event | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a task is inside a block."""
+        return self._task is not None
 
     def running(self, seconds: float | None) -> Self:
         """Allow the coming block that many seconds; None is for ever."""
@@ -40,6 +66,39 @@ class Deadline:
             self._set_timer(when)
         return self
 
+    @types.coroutine
+    def rest_of(self, step: Step, *, waits_for: Any, seconds: float | None) -> Generator[Any, Any, Any]:
+        """Return what a step brings that has been begun and waits: the block is this wait.
+
+        A step that brings something without waiting needs no deadline, and most pieces of an answer do: several come
+        with one read from the network. So its first `send` is the caller's, and what it waits for is handed in here.
+        """
+        with self.running(seconds):
+            try:
+                while True:
+                    try:
+                        sent = yield waits_for
+                    except GeneratorExit:
+                        step.close()
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the step's
+                        waits_for = step.throw(error)
+                    else:
+                        waits_for = step.send(sent)
+            except StopIteration as done:
+                return done.value
+
+    async def interrupt(self) -> None:
+        """End the block another task is in as if its time were up; return when it has been left."""
+        task = self._task
+        if task is None or task is asyncio.current_task():
+            return
+        if not self._expired:
+            self._expired = True
+            task.cancel()
+        self._left = self._left or asyncio.Event()
+        await self._left.wait()
+
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -48,13 +107,16 @@ class Deadline:
 
     def _fire(self) -> None:
         self._timer = None
-        if self._when is None or self._task is None:
+        if self._when is None or self._task is None or self._expired:
             return
         if self._clock.time() < self._when:
             self._set_timer(self._when)
-            return
-        self._expired = True
-        self._task.cancel()
+        elif self._task is asyncio.current_task():
+            # A clock moved by the task that waits: cancelled now, it would notice only after the block.
+            asyncio.get_running_loop().call_soon(self._fire)
+        else:
+            self._expired = True
+            self._task.cancel()
 
     def __enter__(self) -> None:
         task = self._task = asyncio.current_task()
@@ -64,6 +126,9 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task, self._task, self._when = self._task, None, None
+        left, self._left = self._left, None
+        if left is not None:
+            left.set()
         if not self._expired:
             return
         self._expired = False

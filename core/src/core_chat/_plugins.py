@@ -1,18 +1,17 @@
 """Which provider plugins there are, and loading one when its name is used."""
 
-import inspect
 import logging
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from attrs import define, evolve
 
+from core_chat._build import build, load
+from core_chat._entries import distribution_of, installed, names_given, normal, source_of
 from core_chat._provider import Provider
 from core_chat.errors import (
-    InvalidRequestError,
     PluginConflictError,
     PluginError,
     UnknownProviderError,
@@ -51,50 +50,73 @@ class Plugins:
         block: Iterable[str] | None,
         config: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        self._only = _names(only, "CORE_CHAT_PLUGINS")
-        self._block = _names(block, "CORE_CHAT_BLOCK") or frozenset()
+        self._only = names_given(only, parameter="only", variable="CORE_CHAT_PLUGINS")
+        self._block = names_given(block, parameter="block", variable="CORE_CHAT_BLOCK") or frozenset()
         self._config = config
         self._found: dict[str, _Slot] | None = None
         self._own: dict[str, _Slot] = {}
+        self._warned = False
 
     @property
     def _slots(self) -> dict[str, _Slot]:
         if self._found is None:
             self._found = dict(self._discover())
-            for name in self._config:
-                if name not in self._found and name not in self._own:
-                    close = hint(close_names(name, self._found))
-                    _LOG.warning("config names the provider %r, which is not installed%s", name, close)
         return self._found | self._own
+
+    def _used(self) -> dict[str, _Slot]:
+        """Return all slots; at the first use, when the host has registered its own, its settings are checked."""
+        slots = self._slots
+        if not self._warned:
+            self._warned = True
+            self._warn_of_names()
+        return slots
+
+    def _warn_of_names(self) -> None:
+        """Tell of names in the host's settings that nothing answers to: a misspelt `block` would block nothing."""
+        found = self._found or {}
+        known = {*found, *self._own, *(normal(slot.plugin.distribution or "") for slot in found.values())}
+        for name in self._config:
+            if name not in found and name not in self._own:
+                _LOG.warning(
+                    "config names the provider %r, which is not installed%s", name, hint(close_names(name, known))
+                )
+        for name in sorted(((self._only or frozenset()) | self._block) - {form for k in known for form in _forms(k)}):
+            if close := close_names(name, known):
+                _LOG.warning("only/block name the plugin %r, which is not installed%s", name, hint(close))
 
     def _discover(self) -> Iterator[tuple[str, _Slot]]:
         claims: dict[str, dict[tuple[str, str], EntryPoint]] = {}
-        for entry in entry_points(group=PROVIDERS):
-            claims.setdefault(entry.name, {})[_distribution(entry)[0] or "", entry.value] = entry
+        for entry in installed(PROVIDERS):
+            claims.setdefault(entry.name, {})[distribution_of(entry)[0] or "", entry.value] = entry
         for name, entries in sorted(claims.items()):
-            first = next(iter(entries.values()))
-            distribution, version = _distribution(first)
-            plugin = Plugin(name, distribution, version)
-            allowed = [entry for entry in entries.values() if self._allowed(entry)]
-            if not allowed:
-                yield name, _Slot(evolve(plugin, status="blocked"))
-            elif len(allowed) > 1:
-                yield name, _Slot(evolve(plugin, status="conflict", error=_conflict(name, allowed)))
-            else:
-                distribution, version = _distribution(allowed[0])
-                yield name, _Slot(Plugin(name, distribution, version), allowed[0])
+            yield name, self._slot(name, list(entries.values()))
+
+    def _slot(self, name: str, entries: list[EntryPoint]) -> _Slot:
+        allowed = [entry for entry in entries if self._allowed(entry)]
+        plugin = Plugin(name, *distribution_of((allowed or entries)[0]))
+        if not allowed:
+            return _Slot(evolve(plugin, status="blocked"))
+        if len(allowed) > 1:
+            return _Slot(evolve(plugin, status="conflict", error=_conflict(name, allowed)))
+        if not is_provider_name(name):
+            return _Slot(evolve(plugin, status="broken", error=_bad_name(name)))
+        return _Slot(plugin, allowed[0])
 
     def _allowed(self, entry: EntryPoint) -> bool:
-        names = {entry.name.lower(), _normal(_distribution(entry)[0] or entry.name)}
+        names = {entry.name.lower(), normal(source_of(entry))}
         return (self._only is None or bool(names & self._only)) and not names & self._block
 
     def table(self) -> dict[str, Plugin]:
         """Return every name with what is known of it; imports no plugin."""
-        return {name: slot.plugin for name, slot in self._slots.items()}
+        return {name: slot.plugin for name, slot in self._used().items()}
 
     def usable(self) -> list[str]:
         """Return the names that may be asked for models."""
-        return [name for name, slot in self._slots.items() if slot.plugin.status in ("available", "loaded")]
+        return [name for name, slot in self._used().items() if slot.plugin.status in ("available", "loaded")]
+
+    def unusable(self) -> list[str]:
+        """Return the names that are broken or claimed twice."""
+        return [name for name, slot in self._slots.items() if slot.plugin.status in ("broken", "conflict")]
 
     def __contains__(self, name: str) -> bool:
         return name in self._slots
@@ -111,7 +133,7 @@ class Plugins:
             PluginError: It is broken, or two distributions claim its name.
             InvalidRequestError: Its configuration is wrong.
         """
-        slot = self._slots.get(name)
+        slot = self._used().get(name)
         if slot is None:
             raise self.unknown(name)
         if slot.provider is not None:
@@ -143,10 +165,8 @@ class Plugins:
         if slot.entry is None:  # pragma: no cover - an available plugin has an entry point
             raise self.unknown(name)
         try:
-            plugin = _build(slot.entry, name, self._config.get(name, {}))
-            slot.provider = Provider(name, plugin)
-        except InvalidRequestError:
-            raise
+            loaded = load(slot.entry, name)
+            slot.provider = Provider(name, build(loaded, name, self._config.get(name, {})))
         except PluginError as error:
             slot.plugin = evolve(slot.plugin, status="broken", error=error)
             _LOG.warning("the provider plugin %r is broken: %s", name, error)
@@ -161,67 +181,35 @@ class Plugins:
             PluginError: It does not keep the contract, or its name cannot be one.
             PluginConflictError: The name is taken.
         """
-        if not _NAME.fullmatch(name):
-            raise PluginError(f"{name!r} cannot be a provider's name: use letters, digits, '.', '_' and '-'")
+        if not is_provider_name(name):
+            raise _bad_name(name)
         known = self._slots.get(name)
         if known is not None and known.plugin.status != "blocked":
             raise PluginConflictError(
                 f"the provider {name!r} is there already; register under another name, or Registry(block=[{name!r}])",
                 plugin=name,
             )
-        if isinstance(plugin, type):
-            plugin = plugin(**self._config.get(name, {}))
-        provider = Provider(name, plugin)
+        provider = Provider(name, build(plugin, name, self._config.get(name, {})))
         self._own[name] = _Slot(Plugin(name, status="loaded", about=provider.about), provider=provider)
         return provider
 
 
-def _names(given: Iterable[str] | None, variable: str) -> frozenset[str] | None:
-    if given is None:
-        text = os.environ.get(variable, "")
-        given = [part for part in text.split(",") if part.strip()] or None
-    if isinstance(given, str):
-        given = [given]
-    return (
-        None if given is None else frozenset(form for name in given for form in (name.strip().lower(), _normal(name)))
-    )
+def is_provider_name(name: object) -> bool:
+    """Whether a provider can have this name."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+def _forms(name: str) -> tuple[str, str]:
+    return name.lower(), normal(name)
 
 
-def _distribution(entry: EntryPoint) -> tuple[str | None, str | None]:
-    return (entry.dist.name, entry.dist.version) if entry.dist is not None else (None, None)
+def _bad_name(name: object) -> PluginError:
+    return PluginError(f"{name!r} cannot be a provider's name: use letters, digits, '.', '_' and '-'", plugin=str(name))
 
 
 def _conflict(name: str, entries: list[EntryPoint]) -> PluginConflictError:
-    who = " and ".join(sorted(_distribution(entry)[0] or entry.value for entry in entries))
+    who = " and ".join(sorted(source_of(entry) for entry in entries))
     return PluginConflictError(
         f"{who} both provide {name!r}, so neither is used: uninstall one, or Registry(block=[its distribution])",
         plugin=name,
     )
-
-
-def _build(entry: EntryPoint, name: str, config: Mapping[str, Any]) -> object:
-    try:
-        loaded = entry.load()
-    except (Exception, SystemExit) as error:
-        text = f"{_distribution(entry)[0] or entry.value} cannot be imported: {type(error).__name__}: {error}"
-        raise PluginError(text.rstrip(": "), plugin=name) from error
-    if not isinstance(loaded, type):
-        if config:
-            raise InvalidRequestError(f"{name} takes no configuration", parameter="config")
-        return loaded
-    known = inspect.signature(loaded).parameters
-    for key in config:
-        if key not in known and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-            ways = hint(close_names(key, known)) or f": it takes {', '.join(known) or 'none'}"
-            raise InvalidRequestError(f"{name} has no setting {key!r}{ways}", parameter="config")
-    try:
-        return loaded(**config)
-    except InvalidRequestError as error:
-        raise InvalidRequestError(f"{name}: {error}", parameter="config") from error
-    except Exception as error:
-        # The error's own text may hold what it was built from, a key among it.
-        raise PluginError(f"{name} cannot be built: {type(error).__name__}", plugin=name) from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from core_chat._guard import Guard
+from core_chat._guard import Guard, translate
 from core_chat.errors import CoreError, PluginError, close_names, hint
 from core_chat.hooks import PROJECT, ProviderHooks, hookimpl, marked
 from core_chat.models import About, ModelInfo
@@ -28,7 +28,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 def marked_hooks(plugin: object) -> dict[str, tuple[Any, dict[str, Any]]]:
     """Return the methods of an object that carry the hook marker, with the marker's options."""
     found: dict[str, tuple[Any, dict[str, Any]]] = {}
-    for name in dir(type(plugin)) if not inspect.ismodule(plugin) else dir(plugin):
+    for name in dir(plugin if inspect.ismodule(plugin) or isinstance(plugin, type) else type(plugin)):
         function = inspect.getattr_static(plugin, name, None)
         function = getattr(function, "__func__", function)
         options = marked(function)
@@ -57,12 +57,21 @@ class Provider:
         """
         self.name = name
         self.plugin = plugin
-        self.about = getattr(plugin, "about", None)
+        try:
+            hash(plugin)
+        except TypeError as error:
+            raise self._broken("the plugin is not hashable: use @define(eq=False)") from error
+        try:
+            self.about = getattr(plugin, "about", None)
+            self.hooks = marked_hooks(plugin)
+            self._check_hooks()
+            self._own = self._manager().hook
+        except CoreError:
+            raise
+        except Exception as error:
+            raise self._broken(f"the plugin fails with {type(error).__name__} when it is looked at") from error
         if self.about is not None and not isinstance(self.about, About):
             raise self._broken("about must be a core_chat.About")
-        self.hooks = marked_hooks(plugin)
-        self._check_hooks()
-        self._own = self._manager().hook
 
     def _broken(self, why: str) -> PluginError:
         return PluginError(f"{self.name}: {why}", plugin=self.name)
@@ -79,12 +88,20 @@ class Provider:
             good, kind = _KINDS[hook]
             if not good(function):
                 raise self._broken(f"{hook} must be {kind}")
-            for parameter in inspect.signature(function).parameters.values():
-                if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
-                    raise self._broken(f"{hook} has a keyword-only parameter {parameter.name!r}, which hooks never get")
+            self._check_parameters(hook, function)
         for hook in _REQUIRED:
             if hook not in self.hooks:
                 raise self._broken(f"the hook {hook} is missing (is it marked with @hookimpl?)")
+
+    def _check_parameters(self, hook: str, function: Callable[..., Any]) -> None:
+        """Refuse the parameters that pluggy would leave out without a word."""
+        passed = inspect.signature(getattr(ProviderHooks, hook)).parameters
+        for parameter in inspect.signature(function).parameters.values():
+            optional = parameter.default is not parameter.empty
+            if parameter.kind is parameter.KEYWORD_ONLY and (parameter.name in passed or not optional):
+                raise self._broken(f"{hook} has a keyword-only parameter {parameter.name!r}, which hooks never get")
+            if parameter.name in passed and optional:
+                raise self._broken(f"{hook} has a default for {parameter.name!r}, which hooks then never get")
 
     def _manager(self) -> pluggy.PluginManager:
         manager = pluggy.PluginManager(PROJECT)
@@ -94,8 +111,6 @@ class Provider:
             manager.check_pending()
         except pluggy.PluginValidationError as error:
             raise self._broken(f"a hook does not fit its specification: {error.args[0].splitlines()[-1]}") from error
-        except TypeError as error:
-            raise self._broken("the plugin is not hashable: use @define(eq=False)") from error
         return manager
 
     @hookimpl
@@ -105,7 +120,7 @@ class Provider:
             model = self._own.resolve_model(name=name)
         except CoreError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._broken(f"resolve_model failed with {type(error).__name__}") from error
         if model is None:
             return None
@@ -132,7 +147,13 @@ class Provider:
             await models.aclose()
 
     @hookimpl
-    def delete_conversation(self, conversation: Conversation, session: "ClientSession") -> Awaitable[None]:
-        """Pass the conversation on."""
+    async def delete_conversation(self, conversation: Conversation, session: "ClientSession") -> None:
+        """Pass the conversation on, and name what goes wrong."""
         deleted: Awaitable[None] = self._own.delete_conversation(conversation=conversation, session=session)
-        return deleted
+        try:
+            await deleted
+        except BaseException as error:
+            found = translate(error, self.name)
+            if found is error:
+                raise
+            raise found from found.__cause__

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import evolve, frozen
 
-from core_chat._plugins import Plugins
+from core_chat._plugins import Plugins, is_provider_name
 from core_chat.errors import (
     AmbiguousModelError,
     CoreError,
@@ -53,7 +53,7 @@ class Resolver:
 
     def _bare(self, model: str) -> ModelInfo:
         claims: list[ModelInfo] = []
-        failed: list[str] = []
+        failed = self.plugins.unusable()
         for provider in self.plugins.usable():
             try:
                 claim = self.ask(provider, model)
@@ -73,9 +73,11 @@ class Resolver:
 
     def _unknown(self, model: str, failed: Iterable[str]) -> CoreError:
         provider, colon, _ = model.partition(":")
-        if colon and "/" not in provider and provider.isidentifier():
-            return self.plugins.unknown(provider)
         close = self._close(model)
+        if colon and not close and is_provider_name(provider):
+            return self.plugins.unknown(provider)
+        if model in self.plugins:
+            close = [f"{model}:", *close]
         skipped = ", ".join(failed)
         text = f"no provider knows the model {model!r}{hint(close)}; an unlisted one needs its provider: 'name:{model}'"
         return UnknownModelError(f"{text} (not asked, being broken: {skipped})" if skipped else text, suggestions=close)

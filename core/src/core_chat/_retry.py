@@ -6,6 +6,7 @@ from core_chat.requests import Retry
 
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
+_LEAST_SPREAD = 0.1
 
 
 def wait_before_retry(retry: Retry, error: ProviderError, *, tried: int, waited: float, clock: Clock) -> float | None:
@@ -16,9 +17,9 @@ def wait_before_retry(retry: Retry, error: ProviderError, *, tried: int, waited:
     """
     if not error.retryable or tried >= retry.attempts:
         return None
-    if error.retry_after is None:
-        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tried - 1)) * (0.5 + clock.random())
-    else:
-        wait = error.retry_after * (1 + 0.1 * clock.random())
-    asked = wait if error.retry_after is None else error.retry_after
-    return None if waited + asked > retry.budget else wait
+    left = retry.budget - waited
+    asked = error.retry_after
+    if asked is None or not asked >= 0:
+        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(tried - 1, 10)) * (0.5 + clock.random())
+        return None if wait > left else wait
+    return None if asked > left else min(left, asked + max(_LEAST_SPREAD, 0.1 * asked) * clock.random())

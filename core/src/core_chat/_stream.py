@@ -4,9 +4,9 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, Literal, Self
 
-from core_chat._deadline import Deadline, DeadlineExpiredError
+from core_chat._deadline import Deadline, DeadlineExpiredError, Step
 from core_chat._guard import Guard
 from core_chat._retry import wait_before_retry
 from core_chat.errors import Attempt, CoreError, ProviderError, RegistryClosedError, TimedOutError, TimeoutKind
@@ -15,6 +15,13 @@ from core_chat.reply import Fold, Reply
 from core_chat.requests import ChatRequest, Retry
 
 _CONTENT = frozenset(CONTENT)
+_SHOWN_FIRST = _CONTENT | {Finish}
+_UNREADABLE = {
+    "new": "enter the stream first: async with registry.stream(…)",
+    "failed": "the stream has failed; call registry.stream again",
+    "closed": "the stream is closed",
+}
+_TOLD = {"first_event": "no answer came within", "idle": "nothing came for", "total": "the answer took more than"}
 
 
 class ChatStream:
@@ -26,7 +33,8 @@ class ChatStream:
             ...
     ```
     Leaving the block closes the connection at once and cancels the upstream's work where that is possible. Nothing is
-    sent before the first event is asked for.
+    sent before the first event is asked for. After an error, or a cancellation while it was read, there is nothing more
+    to be read.
     """
 
     def __init__(
@@ -45,8 +53,9 @@ class ChatStream:
         self._notices = tuple(notices)
         self._deadline = Deadline(request.clock)
         self._left = request.timeouts.total
-        self._state: Literal["new", "open", "started", "done", "closed"] = "new"
+        self._state: Literal["new", "open", "beginning", "started", "done", "failed", "closed"] = "new"
         self._guard: Guard | None = None
+        self._source: Any = None  # the guard's, while its events can go straight through
         self._queue: deque[Event] = deque()
         self._attempts: list[Attempt] = []
         self._tries = 0
@@ -75,27 +84,38 @@ class ChatStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection and cancel the upstream's work; leaving the `async with` block does it."""
+        """Close the connection and cancel the upstream's work; leaving the `async with` block does it.
+
+        A task that is reading meanwhile gets a `RegistryClosedError`.
+        """
         self._state = "closed"
-        self._queue.clear()
-        self._deadline.close()
-        guard, self._guard = self._guard, None
-        if guard is not None:
-            await guard.aclose()
+        await self._deadline.interrupt()
+        await self._release()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        if self._queue:
-            return self._queue.popleft()
-        if self._state != "started":
-            return await self._begin()
-        event = await self._pull(self.request.timeouts.idle, "idle")
-        if type(event) is TextDelta:
-            self._fold.text.append(event.text)
-            return event
-        return await self._take(event)
+        source = self._source
+        if source is None:
+            return await self._off_path()
+        step = source.__anext__()
+        try:
+            try:
+                waits_for = step.send(None)
+            except StopIteration as ready:
+                event: Event = ready.value
+            else:
+                event = await self._wait(step, waits_for, seconds=self.request.timeouts.idle, which="idle")
+            if type(event) is TextDelta:
+                self._fold.text.append(event.text)
+                return event
+            return await self._take(event)
+        except BaseException as error:
+            found = self._last(await self._failed(error))
+            if found is error:
+                raise
+            raise found from found.__cause__
 
     async def text(self) -> AsyncGenerator[str, None]:
         """Yield only the pieces of text."""
@@ -104,126 +124,185 @@ class ChatStream:
                 yield event.text
 
     async def reply(self) -> Reply:
-        """Read the rest of the stream and return the whole answer, what was read before included."""
-        async for _ in self:
-            pass
+        """Read the rest of the stream and return the whole answer, what was read before included.
+
+        An answer that was read to its end can be had after the block, too.
+        """
+        if self._state != "closed" or not self._fold.complete:
+            async for _ in self:
+                pass
         return self._fold.reply()
 
-    async def _begin(self) -> Event:
-        """Make attempts until one brings content or its end; only then are its events shown."""
-        if self._state == "done":
+    async def _off_path(self) -> Event:
+        """Return an event that does not come straight from the provider: the first ones, or none at the end."""
+        if self._state == "open":
+            self._state = "beginning"
+            await self._begin()
+        if self._state == "beginning":
+            raise RuntimeError("another task is reading this stream")
+        if self._state in _UNREADABLE:
+            raise RegistryClosedError(_UNREADABLE[self._state])
+        if not self._queue:
             raise StopAsyncIteration
-        if self._state != "open":
-            raise RegistryClosedError(
-                "the stream is closed"
-                if self._state == "closed"
-                else "enter the stream first: async with registry.stream(…)"
-            )
+        event = self._queue.popleft()
+        if not self._queue and self._guard is not None:
+            self._source = self._guard.source
+        return event
+
+    async def _begin(self) -> None:
+        """Make attempts until one brings content or its end; only then are its events shown."""
         while True:
             try:
                 await self._start()
-            except ProviderError as error:
-                await self._wait_or_raise(error)
-            except CoreError:
-                self._state = "done"
-                raise
-            else:
-                self._queue.extendleft(reversed(self._notices))
-                return self._queue.popleft()
+                break
+            except BaseException as error:
+                found = await self._failed(error)
+                wait = self._wait_before_retry(found)
+                if wait is None:
+                    if self._last(found) is error:
+                        raise
+                    raise found from found.__cause__
+            await self._pause(wait)
+        self._queue.extendleft(reversed(self._notices))
 
     async def _start(self) -> None:
         request = self.request
         self._fold = self._new_fold()
-        self._queue.clear()
-        self._guard = self._attempt(request)
+        guard = self._guard = self._attempt(request)
         allowed = request.timeouts.first_event
         since = request.clock.time()
         while True:
             left = None if allowed is None else max(0.0, allowed - (request.clock.time() - since))
-            event = await self._take(await self._pull(left, "first_event"))
+            event = await self._take(await self._next(guard, seconds=left, which="first_event"))
             self._queue.append(event)
-            if type(event) in _CONTENT or type(event) is Finish:
+            if type(event) in _SHOWN_FIRST:
                 break
-        if self._state == "open":
+        if self._state == "beginning":
             self._state = "started"
 
-    async def _take(self, event: Event) -> Event:
-        """Fold an event in; `Finish` is passed on once the provider has really ended."""
-        self._fold.add(event)
-        if type(event) is Finish:
-            await self._end()
+    def _wait_before_retry(self, error: BaseException) -> float | None:
+        """Return the seconds until the next attempt, or None where there is none."""
+        if not isinstance(error, ProviderError):
+            return None
+        name, clock = self.request.model.full_name, self.request.clock
+        self._tries += 1
+        wait = wait_before_retry(self._retry, error, tried=self._tries, waited=self._waited, clock=clock)
+        if wait is None or self._state == "closed" or (self._left is not None and wait >= self._left):
+            return None
+        self._log.debug("%s: attempt %d failed; the next in %.1f s", name, self._tries, wait)
+        return wait
+
+    async def _pause(self, seconds: float) -> None:
+        self._state = "beginning"
+        self._waited += seconds
+        if self._left is not None:
+            self._left -= seconds
+        try:
+            with self._deadline.running(None):
+                await self.request.clock.sleep(seconds)
+        except DeadlineExpiredError as error:
+            raise RegistryClosedError(_UNREADABLE["closed"]) from error
+        except BaseException:
+            self._state = "failed"
+            raise
+
+    async def _next(self, guard: Guard, *, seconds: float | None, which: TimeoutKind) -> Event:
+        step: Step = guard.source.__anext__()
+        try:
+            waits_for = step.send(None)
+        except StopIteration as ready:
+            event: Event = ready.value
+            return event
+        return await self._wait(step, waits_for, seconds=seconds, which=which)
+
+    async def _wait(self, step: Step, waits_for: Any, *, seconds: float | None, which: TimeoutKind) -> Event:
+        """Wait for an event that is not there yet; only this takes of the time the upstream has."""
+        left = self._left
+        if left is not None and (seconds is None or left < seconds):
+            seconds, which = left, "total"
+        began = self.request.clock.time()
+        try:
+            event: Event = await self._deadline.rest_of(step, waits_for=waits_for, seconds=seconds)
+        except DeadlineExpiredError as error:
+            raise self._too_late(which) from error
+        finally:
+            if left is not None:
+                self._left = max(0.0, left - (self.request.clock.time() - began))
         return event
 
-    async def _end(self) -> None:
-        try:
-            await self._pull(self.request.timeouts.idle, "idle")
-        except StopAsyncIteration:
-            self._state = "done"
-            await self._drop()
-            self._deadline.close()
+    def _too_late(self, which: TimeoutKind) -> Exception:
+        if self._state == "closed":
+            return RegistryClosedError("the stream was closed while it was read")
+        allowed = getattr(self.request.timeouts, which)
+        told = {
+            "first_event": "no answer came within",
+            "idle": "nothing came for",
+            "total": "the answer took more than",
+        }
+        return TimedOutError(f"{told[which]} {allowed:g} s", timeout=which)
 
-    async def _pull(self, seconds: float | None, which: TimeoutKind) -> Event:
-        """Return the next lawful event; whatever goes wrong closes the attempt and is raised by its right name."""
+    async def _take(self, event: Event) -> Event:
+        """Check and fold an event; `Finish` is passed on once the provider has really ended."""
         guard = self._guard
         if guard is None:
-            raise RegistryClosedError("the stream is closed")
-        if self._left is not None:
-            return await self._pull_within_total(seconds, which)
+            raise RegistryClosedError(_UNREADABLE["closed"])
+        event = guard.check(event)
+        if type(event) is Finish:
+            await self._end(guard)
+        self._fold.add(event)
+        return event
+
+    async def _end(self, guard: Guard) -> None:
         try:
-            with self._deadline.running(seconds):
-                event = await guard.source.__anext__()
-            return guard.check(event)
+            late = await self._next(guard, seconds=self.request.timeouts.idle, which="idle")
         except StopAsyncIteration:
-            await self._stop(guard)
-            raise
-        except DeadlineExpiredError as error:
-            await self._fail(guard, TimedOutError(f"nothing came for {seconds or 0:g} s", timeout=which), error)
-        except Exception as error:  # noqa: BLE001 - any of them ends the attempt and is named by the guard
-            await self._fail(guard, error)
+            self._source = None
+            await self._release()
+            if self._state != "closed":
+                self._state = "done"
+        else:
+            guard.check(late)
 
-    async def _pull_within_total(self, seconds: float | None, which: TimeoutKind) -> Event:
-        left, self._left = self._left, None
-        began = self.request.clock.time()
-        shorter = left is not None and (seconds is None or left < seconds)
-        try:
-            return await self._pull(left if shorter else seconds, "total" if shorter else which)
-        finally:
-            self._left = max(0.0, (left or 0.0) - (self.request.clock.time() - began))
+    async def _failed(self, error: BaseException) -> BaseException:
+        """Close the attempt, and return what is to be raised for whatever went wrong in it."""
+        if isinstance(error, GeneratorExit):
+            return error
+        if self._deadline.waiting:
+            return RuntimeError("another task is reading this stream")
+        guard = self._guard
+        if self._state != "closed":
+            self._state = "failed"
+        self._queue.clear()
+        await self._release()
+        if guard is not None:
+            error = _at_end(guard) if isinstance(error, StopAsyncIteration) else guard.translate(error)
+        if isinstance(error, ProviderError):
+            error.provider = self.request.model.provider
+            error.partial = self._fold.reply()
+            self._attempts.extend(error.attempts or [error.as_attempt(self.request.model.full_name)])
+        if isinstance(error, Exception):
+            self._log.debug("%s failed: %s", self.request.model.full_name, type(error).__name__)
+        return error
 
-    async def _stop(self, guard: Guard) -> None:
-        try:
-            guard.ended()
-        except CoreError as error:
-            await self._fail(guard, error)
+    def _last(self, error: BaseException) -> BaseException:
+        """Let the error that is raised tell of all that was tried."""
+        if isinstance(error, ProviderError) and len(self._attempts) > 1:
+            error.attempts = tuple(self._attempts)
+        return error
 
-    async def _fail(self, guard: Guard, error: Exception, cause: Exception | None = None) -> NoReturn:
-        if self._state == "started":
-            self._state = "done"
-        await self._drop()
-        found = guard.translate(error)
-        if isinstance(found, ProviderError):
-            found.provider = self.request.model.provider
-            found.partial = found.partial or self._fold.reply()
-        self._log.debug("%s failed: %s", self.request.model.full_name, type(found).__name__)
-        if found is error:
-            raise found from (cause or error.__cause__)
-        raise found from error
-
-    async def _drop(self) -> None:
+    async def _release(self) -> None:
+        """Close the provider's generator and drop the timer."""
+        self._source = None
+        self._deadline.close()
         guard, self._guard = self._guard, None
         if guard is not None:
             await guard.aclose()
 
-    async def _wait_or_raise(self, error: ProviderError) -> None:
-        """Wait before the next attempt, or raise the error with all that was tried."""
-        name, clock = self.request.model.full_name, self.request.clock
-        self._attempts.extend(error.attempts or [error.as_attempt(name)])
-        self._tries += 1
-        wait = wait_before_retry(self._retry, error, tried=self._tries, waited=self._waited, clock=clock)
-        if wait is None:
-            self._state = "done"
-            error.attempts = tuple(self._attempts)
-            raise error
-        self._log.debug("%s: attempt %d failed; the next in %.1f s", name, self._tries, wait)
-        self._waited += wait
-        await clock.sleep(wait)
+
+def _at_end(guard: Guard) -> BaseException:
+    """Return what the end of a provider's events comes to."""
+    try:
+        guard.ended()
+    except CoreError as error:
+        return error
+    return StopAsyncIteration()

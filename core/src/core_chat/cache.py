@@ -1,13 +1,14 @@
 """A cache for answers that stay true for a time: expiring, bounded, one request in flight per key."""
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Hashable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from attrs import define, field
 
 from core_chat.clock import SYSTEM_CLOCK, Clock
+from core_chat.errors import ProviderError
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -39,28 +40,39 @@ class ExpiringCache(Generic[K, V]):
         kept = self._kept.get(key)
         if kept is not None and not refresh and clock.time() < kept[0]:
             return kept[1]
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.ensure_future(self._load(key, load, clock)))
+        flight = self._flights.get(key) or self._take_off(key, load, clock)
         flight.waiters += 1
         try:
             return await asyncio.shield(flight.task)
+        except ProviderError as error:
+            # Each caller gets an error of its own: the core notes in it what that one call had received.
+            raise copy.copy(error).with_traceback(error.__traceback__) from error.__cause__
         finally:
             flight.waiters -= 1
-            if not flight.waiters and not flight.task.done():
-                self._flights.pop(key, None)
-                flight.task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await flight.task
+            if not flight.waiters:
+                await self._abandon(key, flight)
+
+    def _take_off(self, key: K, load: Callable[[], Awaitable[V]], clock: Clock) -> _Flight[V]:
+        flight = self._flights[key] = _Flight(asyncio.ensure_future(self._load(key, load, clock)))
+        flight.task.add_done_callback(lambda _: self._land(key, flight))
+        return flight
+
+    def _land(self, key: K, flight: _Flight[V]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    async def _abandon(self, key: K, flight: _Flight[V]) -> None:
+        """Cancel a load that nobody waits for any more, and see it end."""
+        self._land(key, flight)
+        if not flight.task.done():
+            flight.task.cancel()
+            await asyncio.wait([flight.task])
+        if not flight.task.cancelled():
+            flight.task.exception()  # looked at, so that asyncio does not report it
 
     async def _load(self, key: K, load: Callable[[], Awaitable[V]], clock: Clock) -> V:
-        try:
-            value = await load()
-            self.put(key, value, clock=clock)
-        finally:
-            flight = self._flights.get(key)
-            if flight is not None and flight.task is asyncio.current_task():
-                del self._flights[key]
+        value = await load()
+        self.put(key, value, clock=clock)
         return value
 
     def put(self, key: K, value: V, *, clock: Clock = SYSTEM_CLOCK) -> None:

@@ -1,35 +1,41 @@
 """Messages and their parts: what a conversation is made of, and the OpenAI-style dicts that are read as such."""
 
-import base64
-import binascii
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+from typing import Any, Literal, TypeAlias, get_args
 
-import attrs
 from attrs import field, frozen
 
 from core_chat.errors import InvalidRequestError, close_names, hint
+from core_chat.images import Image, ImageSource, Readable, sniff_image
+
+__all__ = [
+    "ROLES",
+    "Image",
+    "ImageSource",
+    "Message",
+    "MessagesInput",
+    "Part",
+    "Readable",
+    "Reasoning",
+    "Role",
+    "Text",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
+    "as_openai",
+    "flatten",
+    "read_messages",
+    "sniff_image",
+]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[str, ...] = get_args(Role)
 
 
-@runtime_checkable
-class Readable(Protocol):
-    """A binary file object that the caller opened."""
-
-    def read(self) -> bytes:
-        """Return the rest of the file."""
-        ...
-
-
-ImageSource: TypeAlias = str | bytes | bytearray | memoryview | Readable
-
-
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidRequestError(f"a text part holds a str, not {type(value).__name__}", parameter="messages")
+        raise InvalidRequestError(f"a part of a message holds a str, not {type(value).__name__}", parameter="messages")
     return value
 
 
@@ -38,105 +44,6 @@ class Text:
     """A piece of text."""
 
     text: str = field(converter=_text)
-
-
-@frozen(init=False)
-class Image:
-    """A picture for the model to look at.
-
-    Args:
-        source: A URL, a data URI, the bytes, or a binary file object that the caller opened (it is read here).
-        url: The same, by name, for a URL or data URI.
-        data: The same, by name, for bytes.
-        media_type: Such as `image/png`; found from the bytes where it is None.
-
-    Raises:
-        InvalidRequestError: It is none of these, or the bytes are no picture (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF,
-            HEIC).
-    """
-
-    url: str | None
-    data: bytes | None = field(repr=lambda value: "None" if value is None else f"<{len(value)} bytes>")
-    media_type: str | None
-
-    def __init__(
-        self,
-        source: ImageSource | None = None,
-        *,
-        url: str | None = None,
-        data: ImageSource | None = None,
-        media_type: str | None = None,
-    ) -> None:
-        given = [value for value in (source, url, data) if value is not None]
-        if len(given) != 1:
-            raise _bad_image("takes exactly one of a URL, a data URI, bytes or an open file")
-        link, content, kind = _read_image(given[0])
-        self.__attrs_init__(url=link, data=content, media_type=media_type or kind)
-
-    def as_url(self) -> str:
-        """Return the URL, or the bytes as a data URI."""
-        if self.data is None:
-            return self.url or ""
-        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
-
-
-def _bad_image(why: str) -> InvalidRequestError:
-    return InvalidRequestError(f"an image {why}", parameter="messages")
-
-
-def _read_image(source: ImageSource) -> tuple[str | None, bytes | None, str | None]:
-    if isinstance(source, str):
-        if source.startswith("data:"):
-            return None, *_read_data_uri(source)
-        if source.startswith(("http://", "https://")) and not any(c.isspace() for c in source):
-            return source, None, None
-        raise _bad_image(f"is an http(s) URL, a data URI, bytes or an open file; this text is none: {source[:60]!r}")
-    raw: object = source.read() if isinstance(source, Readable) else source
-    if isinstance(raw, str):
-        raise _bad_image("file must be opened in binary mode ('rb')")
-    if not isinstance(raw, bytes | bytearray | memoryview):
-        raise _bad_image(f"is a URL, a data URI, bytes or an open file, not {type(raw).__name__}")
-    content = bytes(raw)
-    return None, content, sniff_image(content)
-
-
-def _read_data_uri(uri: str) -> tuple[bytes, str]:
-    head, comma, payload = uri.partition(",")
-    if not comma or not head.endswith(";base64"):
-        raise _bad_image("data URI must look like data:image/png;base64,…")
-    try:
-        content = base64.b64decode(payload, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _bad_image("data URI holds broken base64") from error
-    return content, sniff_image(content)
-
-
-_MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"GIF87a", "image/gif"),
-    (0, b"GIF89a", "image/gif"),
-    (8, b"WEBP", "image/webp"),
-    (0, b"BM", "image/bmp"),
-    (0, b"II*\x00", "image/tiff"),
-    (0, b"MM\x00*", "image/tiff"),
-    (4, b"ftypavif", "image/avif"),
-    (4, b"ftypheic", "image/heic"),
-)
-
-
-def sniff_image(content: bytes) -> str:
-    """Return the media type of a picture's bytes, by their first bytes (WHATWG MIME Sniffing, section 6.1).
-
-    Raises:
-        InvalidRequestError: The bytes are no picture of a kind known here.
-    """
-    for offset, magic, media_type in _MAGIC:
-        if content.startswith(magic, offset):
-            return media_type
-    raise _bad_image(
-        f"was expected, but these {len(content)} bytes are no PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF or HEIC"
-    )
 
 
 @frozen
@@ -150,22 +57,23 @@ class Reasoning:
 class ToolCall:
     """The model's wish to call a tool; `arguments` is JSON text, kept as the model wrote it."""
 
-    id: str
-    name: str
-    arguments: str = "{}"
+    id: str = field(converter=_text)
+    name: str = field(converter=_text)
+    arguments: str = field(converter=_text, default="{}")
 
 
 @frozen
 class ToolResult:
     """What a tool returned; `id` is that of the `ToolCall` it answers."""
 
-    id: str
+    id: str = field(converter=_text)
     content: str = field(converter=_text)
     name: str | None = None
 
 
 Part: TypeAlias = Text | Image | Reasoning | ToolCall | ToolResult
 _PARTS: tuple[type, ...] = get_args(Part)
+_TURNS: dict[type, tuple[str, ...]] = {ToolResult: ("tool",), ToolCall: ("assistant",), Reasoning: ("assistant",)}
 
 
 def _parts(value: object) -> tuple[Part, ...]:
@@ -173,7 +81,7 @@ def _parts(value: object) -> tuple[Part, ...]:
         return (Text(value),)
     if isinstance(value, _PARTS):
         return (value,)  # type: ignore[return-value]  # narrowed by the tuple of classes above
-    if not isinstance(value, Iterable):
+    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes | bytearray):
         raise InvalidRequestError(f"a message holds text or parts, not {type(value).__name__}", parameter="messages")
     parts: list[Part] = []
     for part in value:
@@ -198,12 +106,21 @@ def _check_role(_instance: object, _attribute: object, value: object) -> None:
         raise InvalidRequestError(f"unknown role {value!r}{close}: use one of {', '.join(ROLES)}", parameter="messages")
 
 
+def _check_parts(message: "Message", _attribute: object, value: tuple[Part, ...]) -> None:
+    """Refuse parts in the wrong turn: upstreams would not take them, or drop them."""
+    for part in value:
+        if message.role not in _TURNS.get(type(part), (*ROLES[:3],)):
+            raise InvalidRequestError(
+                f"a {type(part).__name__} has no place in a message of the role {message.role!r}", parameter="messages"
+            )
+
+
 @frozen
 class Message:
     """One turn: a role and its parts; `Message("user", "Hello")` is the short form of one text part."""
 
     role: Role = field(validator=_check_role)
-    parts: tuple[Part, ...] = field(converter=_parts, default=())
+    parts: tuple[Part, ...] = field(converter=_parts, validator=_check_parts, default=())
 
     @property
     def text(self) -> str:
@@ -226,13 +143,19 @@ class Message:
         return tuple(part for part in self.parts if isinstance(part, ToolResult))
 
 
+def _check_tool(tool: Any, _attribute: object, _value: object) -> None:
+    good = isinstance(tool.name, str) and tool.name.strip() and isinstance(tool.description, str)
+    if not good or not isinstance(tool.schema, Mapping):
+        raise InvalidRequestError("a tool has a name, a description and a schema that is a mapping", parameter="tools")
+
+
 @frozen
 class Tool:
     """A function the model may ask for; `schema` is the JSON Schema of its arguments, an object."""
 
-    name: str = field(validator=attrs.validators.instance_of(str))
+    name: str
     description: str = ""
-    schema: Mapping[str, Any] = field(factory=lambda: {"type": "object", "properties": {}})
+    schema: Mapping[str, Any] = field(factory=lambda: {"type": "object", "properties": {}}, validator=_check_tool)
 
 
 MessagesInput: TypeAlias = "str | Message | Mapping[str, Any] | Iterable[Message | Mapping[str, Any]]"
@@ -280,16 +203,18 @@ def _read_message(item: object, index: int) -> Message:
     if "role" not in given:
         raise InvalidRequestError(f"{where} has no role", parameter="messages")
     role: Any = "system" if given["role"] == "developer" else given["role"]
-    thoughts = [Reasoning(given[key]) for key in ("reasoning", "reasoning_content") if key in given]
-    parts: list[Part] = [*thoughts[:1]]
     if role == "tool":
-        parts.append(_read_tool_result(given, where))
-        return Message(role, parts)
+        return Message(role, [_read_tool_result(given, where)])
     for key in ("refusal", "tool_call_id", "name"):
         if key in given:
             raise InvalidRequestError(f"{where}: {key!r} has no meaning for the role {role!r}", parameter="messages")
+    thoughts = [Reasoning(given[key]) for key in ("reasoning", "reasoning_content") if key in given]
+    parts: list[Part] = [*thoughts[:1]]
     parts.extend(_read_content(given.get("content"), where))
-    parts.extend(_read_tool_call(call, where) for call in given.get("tool_calls", ()))
+    calls = given.get("tool_calls", ())
+    if isinstance(calls, str | Mapping) or not isinstance(calls, Iterable):
+        raise InvalidRequestError(f"{where}: tool_calls is a list", parameter="messages")
+    parts.extend(_read_tool_call(call, where) for call in calls)
     return Message(role, parts)
 
 
@@ -321,11 +246,22 @@ def _read_part(part: object, where: str) -> Part:
             _check_keys(part, ("type", "text"), where)
             return Text(part.get("text"))
         if kind in ("image_url", "input_image"):
-            _check_keys(part, ("type", "image_url"), where)
-            link = part.get("image_url")
-            return Image(link.get("url") if isinstance(link, Mapping) else link)
+            return _read_image_part(part, where)
     name = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     raise InvalidRequestError(f"{where}: unknown part {name!r}: use text or image_url", parameter="messages")
+
+
+def _read_image_part(part: Mapping[str, Any], where: str) -> Image:
+    link = part.get("image_url")
+    _check_keys(part, ("type", "image_url", "detail"), where)
+    details = [part.get("detail")]
+    if isinstance(link, Mapping):
+        _check_keys(link, ("url", "detail"), where)
+        details.append(link.get("detail"))
+        link = link.get("url")
+    if any(detail not in (None, "auto") for detail in details):
+        raise InvalidRequestError(f"{where}: an image's detail cannot be chosen here", parameter="messages")
+    return Image(link)
 
 
 def _read_tool_call(call: object, where: str) -> ToolCall:
@@ -334,23 +270,24 @@ def _read_tool_call(call: object, where: str) -> ToolCall:
     function = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(call, Mapping) or not isinstance(function, Mapping) or not function.get("name"):
         raise InvalidRequestError(f"{where}: a tool call needs an id and a function with a name", parameter="messages")
+    _check_keys(call, ("id", "type", "function", "index"), where)
+    _check_keys(function, ("name", "arguments"), where)
     arguments = function.get("arguments", "{}")
-    return ToolCall(
-        id=str(call.get("id") or ""),
-        name=str(function["name"]),
-        arguments=arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False),
-    )
+    try:
+        told = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(f"{where}: a tool call's arguments are JSON", parameter="messages") from error
+    return ToolCall(id=str(call.get("id") or ""), name=str(function["name"]), arguments=told)
 
 
 def _read_tool_result(given: Mapping[str, Any], where: str) -> ToolResult:
     if not given.get("tool_call_id"):
         raise InvalidRequestError(f"{where}: a tool message needs the tool_call_id it answers", parameter="messages")
-    content = given.get("content")
-    text = (
-        content
-        if isinstance(content, str)
-        else "".join(p.text for p in _read_content(content, where) if isinstance(p, Text))
-    )
+    _check_keys(given, ("role", "content", "name", "tool_call_id"), where)
+    parts = list(_read_content(given.get("content"), where))
+    if not all(isinstance(part, Text) for part in parts):
+        raise InvalidRequestError(f"{where}: a tool message holds text", parameter="messages")
+    text = "".join(part.text for part in parts if isinstance(part, Text))
     return ToolResult(id=str(given["tool_call_id"]), content=text, name=given.get("name"))
 
 

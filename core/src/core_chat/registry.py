@@ -2,8 +2,10 @@
 
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from weakref import WeakSet
 
 import pluggy
 
@@ -14,6 +16,8 @@ from core_chat._provider import Provider, is_wrapper, marked_hooks
 from core_chat._proxy import check_proxy
 from core_chat._resolve import Resolver
 from core_chat._stream import ChatStream
+from core_chat._trim import trim
+from core_chat.checks import check_kind, check_mapping
 from core_chat.clock import SYSTEM_CLOCK, Clock
 from core_chat.errors import CoreError, InvalidRequestError, PluginError, RegistryClosedError
 from core_chat.hooks import PROJECT, ProviderHooks
@@ -25,9 +29,7 @@ from core_chat.requests import (
     ModelQuery,
     Retry,
     Timeouts,
-    check_mapping,
     check_parameters,
-    trim,
 )
 
 if TYPE_CHECKING:
@@ -89,6 +91,10 @@ class Registry:
         retry: Retry = Retry(),  # noqa: B008 - frozen
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        check_kind(timeouts, Timeouts, "timeouts")
+        check_kind(retry, Retry, "retry")
+        if session is not None and not hasattr(session, "request"):
+            raise InvalidRequestError("session must be an aiohttp.ClientSession", parameter="session")
         if session is not None and proxy is not None:
             raise InvalidRequestError("pass session or proxy, not both: a session has its own proxy", parameter="proxy")
         settings = {
@@ -96,10 +102,10 @@ class Registry:
         }
         self._plugins = Plugins(only=only, block=block, config=settings)
         self._lists = Lists(clock)
-        self._middleware: list[object] = []
+        self._streams: WeakSet[ChatStream] = WeakSet()
         self._hooks = pluggy.PluginManager(PROJECT)
         self._hooks.add_hookspecs(ProviderHooks)
-        self._aliases = {name: str(target) for name, target in check_mapping(aliases, "aliases").items()}
+        self._aliases = _check_aliases(aliases)
         self._borrowed = session
         self._session = session
         self._proxy = check_proxy(proxy)
@@ -123,11 +129,14 @@ class Registry:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; leaving the `async with` block does it."""
+        """Close the streams that are open, then the connections; leaving the `async with` block does it."""
         self._state = "closed"
-        session, self._session = self._session, None
-        if session is not None and session is not self._borrowed:
-            await session.close()
+        async with AsyncExitStack() as stack:
+            session, self._session = self._session, None
+            if session is not None and session is not self._borrowed:
+                stack.push_async_callback(session.close)
+            for stream in tuple(self._streams):
+                stack.push_async_callback(stream.aclose)
 
     def _open_session(self) -> "ClientSession":
         self._check_open()
@@ -135,6 +144,8 @@ class Registry:
             from core_chat.http.session import open_session
 
             self._session = open_session(self._proxy)
+        if self._session.closed:
+            raise RegistryClosedError("the session this registry was given is closed")
         return self._session
 
     def _check_open(self) -> None:
@@ -160,9 +171,12 @@ class Registry:
         return self.plugins[provider]
 
     def _provider(self, name: str) -> Provider:
-        provider = self._plugins.get(name)
+        return self._known(self._plugins.get(name))
+
+    def _known(self, provider: Provider) -> Provider:
+        """Let the middleware stand around a provider."""
         if not self._hooks.is_registered(provider):
-            self._hooks.register(provider, name)
+            self._hooks.register(provider, f"provider {provider.name}")
         return provider
 
     def register(self, plugin: object, name: str | None = None) -> None:
@@ -173,28 +187,30 @@ class Registry:
             PluginConflictError: The name is taken.
         """
         hooks = marked_hooks(plugin)
+        label = plugin.__name__ if isinstance(plugin, type) else type(plugin).__name__
         wrappers = [hook for hook, (_, options) in hooks.items() if is_wrapper(options)]
         if not hooks:
-            raise PluginError(f"{type(plugin).__name__} has no hooks: mark its methods with @hookimpl")
+            raise PluginError(f"{label} has no hooks: mark its methods with @hookimpl")
         if not wrappers:
             if name is None:
                 raise PluginError("a provider needs a name: registry.register(provider, 'name')")
-            self._plugins.add(plugin, name)
-            self._provider(name)
+            self._known(self._plugins.add(plugin, name))
         elif len(wrappers) < len(hooks):
-            raise PluginError(f"{type(plugin).__name__} mixes wrappers and hooks: make it middleware or a provider")
+            raise PluginError(f"{label} mixes wrappers and hooks: make it middleware or a provider")
+        elif isinstance(plugin, type):
+            raise PluginError(f"middleware is an object: registry.register({label}())")
         else:
             self._register_middleware(plugin, name)
 
     def _register_middleware(self, plugin: object, name: str | None) -> None:
         try:
-            self._hooks.register(plugin, name)
+            # Middleware and providers have names of their own each.
+            self._hooks.register(plugin, None if name is None else f"middleware {name}")
             self._hooks.check_pending()
         except (pluggy.PluginValidationError, TypeError, ValueError) as error:
             if self._hooks.is_registered(plugin):
                 self._hooks.unregister(plugin)
             raise PluginError(f"{type(plugin).__name__} cannot be middleware: {error}") from error
-        self._middleware.append(plugin)
 
     def _call(self, provider: Provider, hook: str) -> Callable[..., Any]:
         """Return the hook of one provider with all middleware around it."""
@@ -234,7 +250,7 @@ class Registry:
             provider: Only this one's.
             search: Words that a model's name or title must hold.
             task: Such as "chat" or "text-to-image"; models whose tasks are unknown stay.
-            api_key: Overrides the configured key for this call alone.
+            api_key: Overrides the configured key for this call alone; only together with `provider`.
             refresh: Ask even where a list is kept.
 
         Raises:
@@ -242,6 +258,10 @@ class Registry:
             PluginError: The provider that was asked for is broken.
         """
         session = self._open_session()
+        if api_key is not None and provider is None:
+            raise InvalidRequestError(
+                "api_key belongs to one provider: say which, registry.models(provider, api_key=…)", parameter="api_key"
+            )
         query = ModelQuery(search=search, task=task, api_key=api_key, timeouts=self._timeouts, clock=self._clock)
         if provider is not None:
             self._provider(provider)
@@ -261,8 +281,8 @@ class Registry:
             return Listing()
 
         def ask() -> Awaitable[Listing]:
-            models = self._call(provider, "list_models")(query=query, session=session)
-            return list_provider(provider, query, models)
+            call = functools.partial(self._call(provider, "list_models"), query=query, session=session)
+            return list_provider(provider, query, call)
 
         return await self._lists.get(name, query, ask=ask, refresh=refresh)
 
@@ -307,20 +327,22 @@ class Registry:
                 messages=(*before, *new),
                 new_messages=new,
                 conversation=conversation,
-                timeouts=timeouts or self._timeouts,
+                timeouts=self._timeouts if timeouts is None else timeouts,
                 api_key=api_key,
                 strict=strict,
                 clock=self._clock,
                 **parameters,
             )
         )
-        return ChatStream(
+        stream = ChatStream(
             functools.partial(self._attempt, provider),
             request,
             retry=self._retry,
             before=(*before, *new),
             notices=() if notice is None else (notice,),
         )
+        self._streams.add(stream)
+        return stream
 
     def _attempt(self, provider: Provider, request: ChatRequest) -> Guard:
         """Call the hook once, middleware around it."""
@@ -358,12 +380,22 @@ class Registry:
 
         Raises:
             ProviderError: An upstream refused.
+            UnknownProviderError: A provider of the conversation is not installed.
         """
         session = self._open_session()
-        deleted = []
-        for name in conversation.state:
-            provider = self._provider(name)
-            if "delete_conversation" in provider.hooks:
-                await self._call(provider, "delete_conversation")(conversation=conversation, session=session)
-                deleted.append(name)
-        return tuple(deleted)
+        check_kind(conversation, Conversation, "conversation")
+        owners = [self._provider(name) for name in conversation.state]
+        able = [owner for owner in owners if "delete_conversation" in owner.hooks]
+        for owner in able:
+            await self._call(owner, "delete_conversation")(conversation=conversation, session=session)
+        return tuple(owner.name for owner in able)
+
+
+def _check_aliases(aliases: Mapping[str, str] | None) -> dict[str, str]:
+    checked = check_mapping(aliases, "aliases")
+    for name, target in checked.items():
+        if not isinstance(target, str) or not target.strip():
+            raise InvalidRequestError(
+                f"aliases: {name!r} must stand for a model's name, not {target!r}", parameter="aliases"
+            )
+    return checked

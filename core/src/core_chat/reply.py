@@ -2,11 +2,12 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, define, evolve, field, frozen
 
+from core_chat.checks import check_mapping
 from core_chat.errors import InvalidRequestError
 from core_chat.events import (
     Event,
@@ -25,6 +26,20 @@ FORMAT = 1
 _KINDS: dict[str, type[Part]] = {kind.__name__: kind for kind in (Text, Image, Reasoning, ToolCall, ToolResult)}
 
 
+def _turns(value: Any) -> tuple[Message, ...]:
+    turns = tuple(value) if isinstance(value, Iterable) else (value,)
+    for turn in turns:
+        if not isinstance(turn, Message):
+            raise InvalidRequestError(
+                f"a conversation holds Messages, not {type(turn).__name__}", parameter="conversation"
+            )
+    return turns
+
+
+def _state(value: Any) -> dict[str, Any]:
+    return check_mapping(value, "state")
+
+
 @frozen
 class Conversation:
     """What was said before: the transcript, and per provider the opaque state its last answer left.
@@ -32,13 +47,14 @@ class Conversation:
     A value: it is never changed, each reply holds the next one. `Conversation()` is a valid start.
     """
 
-    messages: tuple[Message, ...] = ()
-    state: Mapping[str, Any] = field(factory=dict, repr=False)
+    messages: tuple[Message, ...] = field(default=(), converter=_turns)
+    state: Mapping[str, Any] = field(factory=dict, converter=_state, repr=False)
 
     def to_json(self) -> str:
         """Return the conversation as JSON text; images are kept as base64."""
         turns = [{"role": turn.role, "parts": [_dump_part(part) for part in turn.parts]} for turn in self.messages]
-        return json.dumps({"version": FORMAT, "messages": turns, "state": dict(self.state)}, ensure_ascii=False)
+        # ASCII, so that text an upstream cut in the middle of a surrogate pair can be written to a file all the same.
+        return json.dumps({"version": FORMAT, "messages": turns, "state": dict(self.state)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Conversation":
@@ -48,21 +64,21 @@ class Conversation:
             InvalidRequestError: The text is not one, or a newer version of this library wrote it.
         """
         try:
-            value = json.loads(text)
-            version = value["version"]
-            if version != FORMAT:
-                raise InvalidRequestError(
-                    f"this conversation has format {version}; this core-chat reads format {FORMAT}",
-                    parameter="conversation",
-                )
-            turns = tuple(
-                Message(turn["role"], [_load_part(part) for part in turn["parts"]]) for turn in value["messages"]
-            )
-            return cls(turns, dict(value["state"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, InvalidRequestError):
-                raise
+            return _read_saved(json.loads(text))
+        except InvalidRequestError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidRequestError("this text is no saved conversation", parameter="conversation") from error
+
+
+def _read_saved(value: dict[str, Any]) -> Conversation:
+    if value["version"] != FORMAT:
+        raise InvalidRequestError(
+            f"this conversation has format {value['version']!r}; this core-chat reads format {FORMAT}",
+            parameter="conversation",
+        )
+    turns = tuple(Message(turn["role"], [_load_part(part) for part in turn["parts"]]) for turn in value["messages"])
+    return Conversation(turns, value["state"])
 
 
 def _dump_part(part: Part) -> dict[str, Any]:
@@ -76,7 +92,7 @@ def _load_part(values: dict[str, Any]) -> Part:
     values = dict(values)
     kind = _KINDS[values.pop("type")]
     if "data" in values:
-        values["data"] = base64.b64decode(values["data"])
+        values["data"] = base64.b64decode(values["data"], validate=True)
     return kind(**values)
 
 
@@ -110,9 +126,18 @@ class Reply:
 def _as_image(media: Media) -> Part:
     """Keep a picture in the transcript; what is no picture is named by its link or type."""
     try:
-        return Image(url=media.url, media_type=media.media_type) if media.data is None else Image(data=media.data)
+        if media.media_type is None or media.media_type.startswith("image/"):
+            return Image(url=media.url, media_type=media.media_type) if media.data is None else Image(data=media.data)
     except InvalidRequestError:
-        return Text(f"[{media.media_type or 'file'}] {media.url or ''}".strip())
+        pass
+    return Text(f"[{media.media_type or 'file'}] {media.url or ''}".strip())
+
+
+@define(eq=False)
+class _Call:
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(factory=list)
 
 
 class Fold:
@@ -136,12 +161,17 @@ class Fold:
         self._before = before
         self.text: list[str] = []
         self._reasoning: list[str] = []
-        self._calls: dict[int, ToolCallDelta] = {}
+        self._calls: dict[int, _Call] = {}
         self._media: list[Media] = []
         self._notices: list[Notice] = []
         self._usage: Usage | None = None
         self._route: Route | None = None
         self._finish: Finish | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has come to its end."""
+        return self._finish is not None
 
     def add(self, event: Event) -> None:
         """Take in one event."""
@@ -164,14 +194,10 @@ class Fold:
                 self._finish = event
 
     def _add_call(self, piece: ToolCallDelta) -> None:
-        known = self._calls.get(piece.index)
-        self._calls[piece.index] = (
-            piece
-            if known is None
-            else ToolCallDelta(
-                piece.index, known.id or piece.id, known.name or piece.name, known.arguments + piece.arguments
-            )
-        )
+        call = self._calls.setdefault(piece.index, _Call())
+        call.id = call.id or piece.id or ""
+        call.name = call.name or piece.name or ""
+        call.arguments.append(piece.arguments)
 
     def reply(self) -> Reply:
         """Return what has been gathered so far."""
@@ -179,7 +205,7 @@ class Fold:
         reply = Reply(
             text="".join(self.text),
             reasoning="".join(self._reasoning),
-            tool_calls=tuple(ToolCall(call.id or "", call.name or "", call.arguments or "{}") for call in calls),
+            tool_calls=tuple(ToolCall(call.id, call.name, "".join(call.arguments) or "{}") for call in calls),
             media=tuple(self._media),
             usage=self._usage,
             finish=self._finish,

@@ -1,64 +1,36 @@
 """What is asked of a provider, checked before anything is sent."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
-import attrs
-from attrs import evolve, field, fields, frozen
+from attrs import field, fields, frozen
 
+from core_chat.checks import check_headers, check_kind, check_mapping, check_secret, flag, number, text
 from core_chat.clock import SYSTEM_CLOCK, Clock
 from core_chat.errors import InvalidRequestError, close_names, hint
-from core_chat.events import Notice
-from core_chat.messages import Message, Text, Tool
+from core_chat.messages import Message, Tool
 from core_chat.models import ModelInfo
 from core_chat.reply import Conversation
 
+__all__ = [
+    "PARAMETERS",
+    "ChatRequest",
+    "ModelQuery",
+    "Retry",
+    "Timeouts",
+    "check_headers",
+    "check_mapping",
+    "check_parameters",
+    "check_secret",
+    "flag",
+    "number",
+    "read_options",
+    "text",
+]
+
 T = TypeVar("T")
-Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-_HIDDEN = {"repr": False}
-_MESSAGE_OVERHEAD = 16
-
-
-def number(low: float, high: float = math.inf, *, whole: bool = False, optional: bool = True) -> Validator:
-    """Return an attrs validator: a finite number (a whole one) from `low` to `high`; bools and texts are refused."""
-    kinds: Any = int if whole else (int, float)
-
-    def check(_instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if value is None and optional:
-            return
-        good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
-        if not good or not low <= value <= high:
-            noun = "a whole number" if whole else "a number"
-            span = (
-                f"from {low:g} to {high:g}"
-                if math.isfinite(high)
-                else f"of at least {low:g}"
-                if low > -math.inf
-                else ""
-            )
-            raise InvalidRequestError(
-                f"{attribute.name} must be {noun} {span}".rstrip() + f", not {value!r}", parameter=attribute.name
-            )
-
-    return check
-
-
-def text(*, optional: bool = True) -> Validator:
-    """Return an attrs validator: a text that is not empty."""
-
-    def check(_instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if (value is None and optional) or (isinstance(value, str) and value.strip()):
-            return
-        raise InvalidRequestError(f"{attribute.name} must be a text, not {value!r}", parameter=attribute.name)
-
-    return check
-
-
-def flag(_instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Validate, for attrs: True, False or None."""
-    if value is not None and not isinstance(value, bool):
-        raise InvalidRequestError(f"{attribute.name} must be True or False, not {value!r}", parameter=attribute.name)
 
 
 @frozen(kw_only=True)
@@ -93,51 +65,21 @@ class Retry:
     budget: float = field(default=60, validator=number(0, optional=False))
 
 
-def check_secret(value: Any, name: str = "api_key") -> str | None:
-    """Return a credential that can be sent in a header; the error never shows it.
-
-    Raises:
-        InvalidRequestError: It is empty, or has spaces, line breaks or characters outside ASCII.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value:
-        raise InvalidRequestError(f"{name} must be a text that is not empty", parameter=name)
-    if any(not "!" <= character <= "~" for character in value):
-        raise InvalidRequestError(
-            f"{name} has a space, a line break or a character outside ASCII: copy it again without them", parameter=name
-        )
-    return value
-
-
-def _secret(_instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+def _secret(_instance: Any, attribute: Any, value: Any) -> None:
     check_secret(value, attribute.name)
 
 
-_HEADER_NAME = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
-def check_headers(headers: Any) -> dict[str, str]:
-    """Return headers that can be sent (RFC 9110, section 5).
-
-    Raises:
-        InvalidRequestError: A name is no token, or a value is no text or holds a line break.
-    """
-    if not isinstance(headers, Mapping):
-        raise InvalidRequestError(f"headers must be a mapping, not {type(headers).__name__}", parameter="headers")
-    for name, value in headers.items():
-        if not isinstance(name, str) or not name or not _HEADER_NAME.issuperset(name):
-            raise InvalidRequestError(f"{name!r} is no header name", parameter="headers")
-        if not isinstance(value, str) or any(character in value for character in "\r\n\0"):
-            raise InvalidRequestError(f"the header {name} must be a text without line breaks", parameter="headers")
-    return dict(headers)
-
-
 def _stop(value: Any) -> tuple[str, ...]:
-    words = (value,) if isinstance(value, str) else tuple(value or ())
+    words = (value,) if isinstance(value, str) else () if value is None else _listed(value, "stop")
     if any(not isinstance(word, str) or not word for word in words):
         raise InvalidRequestError("stop must be a text or a list of texts, none empty", parameter="stop")
     return words
+
+
+def _listed(value: object, name: str) -> tuple[Any, ...]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise InvalidRequestError(f"{name} must be a list, not {type(value).__name__}", parameter=name)
+    return tuple(value)
 
 
 def _tool(value: object) -> Tool:
@@ -150,23 +92,12 @@ def _tool(value: object) -> Tool:
     raise InvalidRequestError("a tool is a Tool or an OpenAI-style function dict", parameter="tools")
 
 
-def _tools(value: Iterable[Any] | None) -> tuple[Tool, ...]:
-    if isinstance(value, str | Mapping):
-        raise InvalidRequestError("tools must be a list", parameter="tools")
-    return tuple(_tool(item) for item in value or ())
-
-
-def check_mapping(value: Any, name: str) -> dict[str, Any]:
-    """Return a mapping with text keys as a new dict; None is an empty one.
-
-    Raises:
-        InvalidRequestError: It is something else.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise InvalidRequestError(f"{name} must be a mapping with text keys", parameter=name)
-    return dict(value)
+def _tools(value: Any) -> tuple[Tool, ...]:
+    tools = () if value is None else tuple(_tool(item) for item in _listed(value, "tools"))
+    names = [tool.name for tool in tools]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InvalidRequestError(f"two tools are named {min(twice)!r}", parameter="tools")
+    return tools
 
 
 def _options(value: Any) -> dict[str, Any]:
@@ -177,11 +108,14 @@ def _extra(value: Any) -> dict[str, Any]:
     return check_mapping(value, "extra")
 
 
+_SIDE = re.compile(r"[1-9][0-9]{0,5}")
+
+
 def _aspect_ratio(_instance: Any, _attribute: Any, value: Any) -> None:
     if value is None:
         return
     sides = value.split(":") if isinstance(value, str) else []
-    if len(sides) != 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):  # noqa: PLR2004 - width:height
+    if len(sides) != 2 or not all(_SIDE.fullmatch(side) for side in sides):  # noqa: PLR2004 - width:height
         raise InvalidRequestError(f"aspect_ratio must look like '16:9', not {value!r}", parameter="aspect_ratio")
 
 
@@ -190,6 +124,19 @@ def _tool_choice(_instance: Any, _attribute: Any, value: Any) -> None:
         raise InvalidRequestError(
             "tool_choice must be 'auto', 'none', 'required' or a tool's name", parameter="tool_choice"
         )
+
+
+def _response_format(_instance: Any, _attribute: Any, value: Any) -> None:
+    if value is None or value == "json" or (isinstance(value, Mapping) and isinstance(value.get("type"), str)):
+        return
+    raise InvalidRequestError(
+        "response_format is 'json' or a mapping like {'type': 'json_schema', 'json_schema': {…}}",
+        parameter="response_format",
+    )
+
+
+def _timeouts(_instance: Any, attribute: Any, value: Any) -> None:
+    check_kind(value, Timeouts, attribute.name)
 
 
 def _conversation(_instance: Any, _attribute: Any, value: Any) -> None:
@@ -235,17 +182,17 @@ class ChatRequest:
     presence_penalty: float | None = field(default=None, validator=number(-2, 2))
     frequency_penalty: float | None = field(default=None, validator=number(-2, 2))
     reasoning_effort: str | None = field(default=None, validator=text())
-    response_format: Any = None
+    response_format: Any = field(default=None, validator=_response_format)
     width: int | None = field(default=None, validator=number(1, whole=True))
     height: int | None = field(default=None, validator=number(1, whole=True))
     aspect_ratio: str | None = field(default=None, validator=_aspect_ratio)
     max_input_chars: int | None = field(default=None, validator=number(1, whole=True))
     headers: Mapping[str, str] = field(factory=dict, converter=check_headers, repr=False)
-    timeouts: Timeouts = field(factory=Timeouts, repr=False)
+    timeouts: Timeouts = field(factory=Timeouts, validator=_timeouts, repr=False)
     api_key: str | None = field(default=None, validator=_secret, repr=False)
     options: Mapping[str, Any] = field(factory=dict, converter=_options, repr=False)
     extra: Mapping[str, Any] = field(factory=dict, converter=_extra, repr=False)
-    strict: bool = False
+    strict: bool = field(default=False, validator=flag)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False, eq=False)
 
     @property
@@ -264,7 +211,7 @@ class ModelQuery:
     search: str | None = field(default=None, validator=text())
     task: str | None = field(default=None, validator=text())
     api_key: str | None = field(default=None, validator=_secret, repr=False)
-    timeouts: Timeouts = field(factory=Timeouts, repr=False)
+    timeouts: Timeouts = field(factory=Timeouts, validator=_timeouts, repr=False)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False, eq=False)
 
 
@@ -306,41 +253,9 @@ def read_options(kind: type[T], request: ChatRequest) -> T:
             raise InvalidRequestError(f"{request.model.provider} has no option {name!r}{ways}", parameter="options")
     try:
         return kind(**request.options)
+    except InvalidRequestError:
+        raise
     except (TypeError, ValueError) as error:
-        if isinstance(error, InvalidRequestError):
-            raise
-        raise InvalidRequestError(f"{request.model.provider}: bad option: {error}", parameter="options") from error
-
-
-def trim(request: ChatRequest) -> tuple[ChatRequest, Notice | None]:
-    """Apply `max_input_chars`: keep system messages and the newest turns that fit, and say what was left out.
-
-    A message counts its characters and 16 more. The newest turn is always kept.
-    """
-    limit = request.max_input_chars
-    if limit is None:
-        return request, None
-    room = limit - sum(_size(turn) for turn in request.messages if turn.role == "system")
-    kept: list[Message] = []
-    full = False
-    for turn in reversed(request.messages):
-        if turn.role == "system":
-            kept.append(turn)
-            continue
-        room -= _size(turn)
-        full = full or (room < 0 and any(other.role != "system" for other in kept))
-        if not full:
-            kept.append(turn)
-    left_out = len(request.messages) - len(kept)
-    if not left_out:
-        return request, None
-    messages = tuple(reversed(kept))
-    told = f"{left_out} of {len(request.messages)} messages were left out to stay within max_input_chars={limit}"
-    new = tuple(turn for turn in request.new_messages if any(turn is other for other in messages))
-    # The provider's own state would bring back what was left out.
-    trimmed = evolve(request, messages=messages, new_messages=new, conversation=None)
-    return trimmed, Notice("input_trimmed", told)
-
-
-def _size(turn: Message) -> int:
-    return _MESSAGE_OVERHEAD + sum(len(part.text) for part in turn.parts if isinstance(part, Text))
+        # attrs' own validators put more than the sentence into their errors.
+        told = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
+        raise InvalidRequestError(f"{request.model.provider}: bad option: {told}", parameter="options") from error

@@ -6,10 +6,11 @@ manager that yields `{provider name: constructor arguments}`.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from core_chat.errors import PluginError
+from core_chat._entries import installed
+from core_chat.errors import CoreError, PluginError
 from core_chat.hooks import SANDBOXES
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def canned_answer(prompt: str) -> list[str]:
 
 def sandbox_names() -> list[str]:
     """Return the names of the installed sandboxes; imports none."""
-    return sorted({entry.name for entry in entry_points(group=SANDBOXES)})
+    return sorted({entry.name for entry in installed(SANDBOXES)})
 
 
 @asynccontextmanager
@@ -56,7 +57,7 @@ async def sandboxes(only: Iterable[str] | None = None, *, port: int = 0) -> Asyn
     Raises:
         PluginError: A sandbox cannot be loaded or started, or a name is not installed.
     """
-    found = {entry.name: entry for entry in entry_points(group=SANDBOXES)}
+    found = {entry.name: entry for entry in installed(SANDBOXES)}
     names = sorted(found) if only is None else list(only)
     async with AsyncExitStack() as stack:
         config: dict[str, dict[str, Any]] = {}
@@ -68,9 +69,12 @@ async def sandboxes(only: Iterable[str] | None = None, *, port: int = 0) -> Asyn
             sandbox = _load(found[name])
             try:
                 arguments = await stack.enter_async_context(sandbox(port=port and port + offset))
-            except OSError as error:
-                raise PluginError(f"the sandbox {name!r} cannot be started: {error}", plugin=name) from error
-            config.update({provider: dict(values) for provider, values in arguments.items()})
+                config.update({provider: dict(values) for provider, values in arguments.items()})
+            except CoreError:
+                raise
+            except Exception as error:
+                told = str(error) if isinstance(error, OSError) else type(error).__name__
+                raise PluginError(f"the sandbox {name!r} cannot be started: {told}", plugin=name) from error
         yield config
 
 

@@ -3,65 +3,32 @@
 import json as jsonlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import aiohttp
 from attrs import field, frozen
+from multidict import CIMultiDict
 from yarl import URL
 
 from core_chat._deadline import Deadline
 from core_chat.clock import SYSTEM_CLOCK, Clock
 from core_chat.errors import (
-    IncompleteStreamError,
     InvalidRequestError,
-    MissingCredentialError,
     ProtocolError,
     ProviderError,
+    RegistryClosedError,
     TimedOutError,
-    UnavailableError,
 )
+from core_chat.http.credentials import Call, check_base_url, is_trusted
 from core_chat.http.failures import Failure
-from core_chat.http.lines import LIMIT, LineSplitter
+from core_chat.http.lines import LIMIT
 from core_chat.http.session import proxy_for
-from core_chat.http.sse import ServerSentEvent, SSEDecoder
-from core_chat.models import About
-from core_chat.requests import ChatRequest, ModelQuery, Timeouts, check_secret
+from core_chat.http.transport import is_socks_error, read_chunk, transport_error
+from core_chat.requests import Timeouts
 
-Call: TypeAlias = ChatRequest | ModelQuery
 _ERROR_BODY = 64 * 1024
 _ERROR_BODY_SECONDS = 5.0
 _DRAIN_SECONDS = 0.5
-
-
-def check_base_url(value: Any) -> str:
-    """Return a base URL without a slash at its end; an attrs converter for `base_url` fields.
-
-    Raises:
-        InvalidRequestError: It is no absolute http(s) URL, or it holds credentials, a query or a fragment.
-    """
-    try:
-        url = URL(value) if isinstance(value, str) else None
-    except ValueError:
-        url = None
-    good = (
-        url is not None and url.scheme in ("http", "https") and url.host and not url.query_string and not url.fragment
-    )
-    if url is None or not good or url.user or url.password or any(character.isspace() for character in value):
-        raise InvalidRequestError("base_url must be an absolute URL like https://host/path", parameter="base_url")
-    return str(value).rstrip("/")
-
-
-def credential(call: Call, token: str | None, *, about: About) -> str | None:
-    """Return the key for a call: its own `api_key`, else the configured token.
-
-    Raises:
-        MissingCredentialError: The provider needs a key and there is none.
-        InvalidRequestError: The key cannot be sent in a header.
-    """
-    key = check_secret(call.api_key) or check_secret(token, "token")
-    if key is None and about.needs_key:
-        raise MissingCredentialError(variable=about.key_variable, page=about.key_page)
-    return key
 
 
 @frozen(kw_only=True)
@@ -87,17 +54,22 @@ class Client:
     refine: Callable[[Failure], ProviderError | None] = lambda _failure: None
 
     def url(self, path_or_url: str) -> URL:
-        """Return an absolute URL: a path is joined to `base_url`, a URL stays as it is."""
-        if path_or_url.startswith(("http://", "https://")):
-            return URL(path_or_url)
-        return URL(f"{self.base_url}/{path_or_url.removeprefix('/')}")
+        """Return an absolute URL: a path is joined to `base_url`, a URL stays as it is.
+
+        Raises:
+            ProtocolError: It is no URL a request can be sent to.
+        """
+        absolute = path_or_url.startswith(("http://", "https://"))
+        try:
+            url = URL(path_or_url if absolute else f"{self.base_url}/{path_or_url.removeprefix('/')}")
+            url.origin()
+        except ValueError as error:
+            raise ProtocolError("the upstream named a place that is no URL", got="an invalid URL") from error
+        return url
 
     def trusts(self, url: URL) -> bool:
         """Whether the token may go to this URL."""
-        if url.origin() == URL(self.base_url).origin():
-            return True
-        host = url.host or ""
-        return url.scheme == "https" and any(host == name or host.endswith(f".{name}") for name in self.vendor_hosts)
+        return is_trusted(url, base_url=self.base_url, vendor_hosts=self.vendor_hosts)
 
     @asynccontextmanager
     async def send(
@@ -117,7 +89,7 @@ class Client:
             path_or_url: Joined to `base_url` unless absolute.
             json: A body to send as JSON, in the order given.
             data: Any other body aiohttp takes.
-            headers: Sent verbatim, after the helper's own.
+            headers: Sent verbatim, in the place of the helper's own of the same name.
             follow: Whether redirects are followed (the token stays behind); by default only for GET.
 
         Raises:
@@ -125,45 +97,58 @@ class Client:
             ProviderError: The connection failed, took too long, or the status is an error or a redirect.
         """
         url = self.url(path_or_url)
-        sent = {"Authorization": f"Bearer {self.token}"} if self.token and self.trusts(url) else {}
+        sent: CIMultiDict[str] = CIMultiDict()
+        if self.token and self.trusts(url):
+            sent["Authorization"] = f"Bearer {self.token}"
         if json is not None:
             data = _encode(json)
             sent["Content-Type"] = "application/json"
-        sent |= headers or {}
-        response = await self._open(
-            method, url, data=data, headers=sent, allow_redirects=method == "GET" if follow is None else follow
-        )
+        sent.update(headers or {})
+        redirects = method == "GET" if follow is None else follow
+        response = await self._open(method, url, data=data, headers=sent, allow_redirects=redirects)
         try:
             if response.status >= 300:  # noqa: PLR2004 - the status codes of RFC 9110 need no names
                 raise await self._failure(response)
             yield response
         finally:
-            response.release()
+            # A body read to its end leaves a connection that can be used again; any other is cut off at once.
+            if response.content.at_eof():
+                response.release()
+            else:
+                response.close()
 
     async def _open(self, method: str, url: URL, **sent: Any) -> aiohttp.ClientResponse:
+        if self.session.closed:
+            raise RegistryClosedError("the session is closed")
+        proxy = proxy_for(self.session, url)
         deadline = Deadline(self.clock)
         timeout = aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect)
+        host = url.host or ""
         try:
             with deadline.running(self.timeouts.headers):
-                return await self.session.request(
-                    method, url, timeout=timeout, proxy=proxy_for(self.session, url), **sent
-                )
+                return await self.session.request(method, url, timeout=timeout, proxy=proxy, **sent)
         except aiohttp.ConnectionTimeoutError as error:
-            text = f"no connection to {url.host} within {self.timeouts.connect:g} s"
+            text = f"no connection to {host} within {self.timeouts.connect:g} s"
             raise TimedOutError(text, timeout="connect", retryable=True) from error
         except TimeoutError as error:
-            raise TimedOutError(
-                f"{url.host} sent no answer within {self.timeouts.headers or 0:g} s", timeout="headers"
-            ) from error
+            text = f"{host} sent no answer within {self.timeouts.headers or 0:g} s"
+            raise TimedOutError(text, timeout="headers") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise transport_error(error, host=url.host or "") from error
+            raise transport_error(error, host=host) from error
+        except ValueError as error:
+            raise InvalidRequestError(f"the request to {host} cannot be sent: its headers or its body") from error
+        except Exception as error:
+            if is_socks_error(error):
+                raise transport_error(error, host=host) from error
+            raise
         finally:
             deadline.close()
 
     async def _failure(self, response: aiohttp.ClientResponse) -> ProviderError:
         if response.status < 400:  # noqa: PLR2004 - the status codes of RFC 9110 need no names
-            target = URL(response.headers.get("Location", "")).host or "another path"
-            return ProtocolError(f"the upstream redirects to {target}", got="a redirect", status=response.status)
+            return ProtocolError(
+                f"the upstream redirects to {_host_of(response)}", got="a redirect", status=response.status
+            )
         failure = await self.read_failure(response)
         return self.refine(failure) or failure.default_error()
 
@@ -211,14 +196,14 @@ class Client:
         """
         try:
             return jsonlib.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self.unexpected(body, response) from error
 
     def unexpected(self, body: bytes, response: aiohttp.ClientResponse) -> ProtocolError:
         """Return the error for an answer that is not the upstream's protocol."""
         kind = response.headers.get("Content-Type", "no content type")
         got = f"{kind}, {len(body)} bytes"
-        words = Failure(response.status, body=body, secrets=(self.token,) if self.token else ()).text
+        words = Failure(response.status, body=body[:_ERROR_BODY], secrets=(self.token,) if self.token else ()).text
         return ProtocolError(f"the upstream answered something unexpected: {words}", got=got, status=response.status)
 
     async def body(self, response: aiohttp.ClientResponse, *, limit: int = LIMIT) -> bytes:
@@ -267,64 +252,12 @@ def client_for(session: aiohttp.ClientSession, call: Call, **settings: Any) -> C
 def _encode(value: Any) -> bytes:
     try:
         return jsonlib.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise InvalidRequestError(f"the request cannot be written as JSON: {error}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"the request cannot be written as JSON: {type(error).__name__}: {error}") from error
 
 
-def transport_error(error: Exception, *, host: str = "the upstream") -> ProviderError:
-    """Return the error for a connection that failed before an answer came."""
-    if isinstance(error, aiohttp.InvalidURL):
-        return ProtocolError(f"{host} is no place to send a request to", got="an invalid URL")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return UnavailableError(f"no trusted TLS connection to {host}: check base_url, the proxy and the clock")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        what = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else host
-        return UnavailableError(f"cannot connect to {what}: {error.os_error.strerror or 'no answer'}", retryable=True)
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return UnavailableError(f"the proxy refused the connection to {host} (status {error.status})")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return ProtocolError(f"{host} did not answer in HTTP", got="broken HTTP")
-    return UnavailableError(f"{host} closed the connection before it answered")
-
-
-async def read_chunk(response: aiohttp.ClientResponse) -> bytes:
-    """Return the next piece of a body, empty at its end.
-
-    Raises:
-        IncompleteStreamError: The connection broke before the end.
-    """
+def _host_of(response: aiohttp.ClientResponse) -> str:
     try:
-        return await response.content.readany()
-    except (aiohttp.ClientError, OSError) as error:
-        raise IncompleteStreamError("the connection broke in the middle of the answer") from error
-
-
-async def sse_events(
-    response: aiohttp.ClientResponse, *, decoder: SSEDecoder | None = None
-) -> AsyncGenerator[ServerSentEvent, None]:
-    """Yield the server-sent events of an answer; use it under `aclosing`.
-
-    Raises:
-        IncompleteStreamError: The connection broke before the end.
-        ProtocolError: A line or an event is too long.
-    """
-    decoder = decoder or SSEDecoder()
-    while chunk := await read_chunk(response):
-        for event in decoder.feed(chunk):
-            yield event
-
-
-async def json_lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    r"""Yield the lines of an answer that are not blank, cut at `\n` only; the last one needs no line end.
-
-    Raises:
-        IncompleteStreamError: The connection broke before the end; the whole lines before it have been yielded.
-        ProtocolError: A line is too long.
-    """
-    splitter = LineSplitter(ends="lf")
-    while chunk := await read_chunk(response):
-        for line in splitter.feed(chunk):
-            if line.strip():
-                yield line
-    if (rest := splitter.close()).strip():
-        yield rest
+        return URL(response.headers.get("Location", "")).host or "another path"
+    except ValueError:
+        return "a place that is no URL"

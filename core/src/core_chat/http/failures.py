@@ -1,6 +1,5 @@
 """From a failed HTTP exchange to the error that says what it means."""
 
-import email.utils
 import json
 import re
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from attrs import define, field
+from multidict import CIMultiDict
 
 from core_chat.clock import SYSTEM_CLOCK, Clock
 from core_chat.errors import (
@@ -23,21 +23,21 @@ from core_chat.errors import (
     TimedOutError,
     UnavailableError,
 )
+from core_chat.http.waits import wait_in_body, wait_in_headers, wait_in_text
 
 E = TypeVar("E", bound=ProviderError)
 _LONGEST_TEXT = 500
-_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_WAIT_TEXT = re.compile(
-    r"(?:try again|retry|resets?|wait)\D{0,20}?((?:\d+(?:\.\d+)?\s*(?:ms|h|m|s)(?:[a-z]*)\s*)+)", re.IGNORECASE
-)
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|h|m|s)", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_QUOTA = re.compile(r"r=(\d+);\s*t=(\d+)")
+_TITLE = re.compile(rb"<title[^>]{0,200}>(.{0,300}?)</title>", re.IGNORECASE | re.DOTALL)
+_DEEPEST = 20
 _CONTEXT = re.compile(
     r"context.{0,3}length|maximum context|context window|too many tokens|prompt is too long|inputs` tokens|"
     r"reduce the length",
     re.IGNORECASE,
 )
+
+
+def _headers(given: Mapping[str, str]) -> Mapping[str, str]:
+    return CIMultiDict(given)
 
 
 @define(eq=False)
@@ -48,7 +48,7 @@ class Failure:
     """
 
     status: int
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    headers: Mapping[str, str] = field(factory=dict, repr=False, converter=_headers)
     body: bytes = field(default=b"", repr=False)
     reason: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -58,7 +58,7 @@ class Failure:
     def __attrs_post_init__(self) -> None:
         try:
             self.data = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             self.data = None
 
     @property
@@ -68,6 +68,7 @@ class Failure:
         found = " ".join(str(found).split()) or f"HTTP status {self.status}"
         for secret in self.secrets:
             found = found.replace(secret, "[redacted]")
+        found = "".join(character if character.isprintable() else "\ufffd" for character in found)
         return found if len(found) <= _LONGEST_TEXT else f"{found[:_LONGEST_TEXT]}…"
 
     def _plain_text(self) -> str:
@@ -101,7 +102,7 @@ class Failure:
     @cached_property
     def retry_after(self) -> float | None:
         """Seconds to wait: from the headers, then the body, then the text."""
-        found = (_wait_in_headers(self.headers, self.clock), _wait_in_body(self.data), _wait_in_text(self.text))
+        found = (wait_in_headers(self.headers, self.clock), wait_in_body(self.data), wait_in_text(self.text))
         return next((seconds for seconds in found if seconds is not None), None)
 
     def error(self, kind: type[E], text: str | None = None, **details: Any) -> E:
@@ -133,6 +134,7 @@ _BY_STATUS: dict[int, type[ProviderError]] = {
     407: UnavailableError,
     408: TimedOutError,
     410: ModelNotFoundError,
+    424: UnavailableError,
     429: RateLimitError,
     504: TimedOutError,
 }
@@ -140,59 +142,20 @@ _BY_STATUS: dict[int, type[ProviderError]] = {
 
 def message_in(data: Any) -> str:
     """Return the sentence in a JSON error body, in whichever of the known places it stands, or an empty text."""
+    return _message_in(data, _DEEPEST)
+
+
+def _message_in(data: Any, depth: int) -> str:
     if isinstance(data, str):
         return data
+    if not depth:
+        return ""
     if isinstance(data, list):
-        return "; ".join(filter(None, map(message_in, data)))
+        return "; ".join(filter(None, (_message_in(item, depth - 1) for item in data)))
     if not isinstance(data, Mapping):
         return ""
     for key in ("error", "error_description", "errors", "message", "detail", "msg", "title"):
-        if found := message_in(data.get(key)):
+        if found := _message_in(data.get(key), depth - 1):
             where = data.get("loc")
             return f"{'.'.join(map(str, where))}: {found}" if key == "msg" and isinstance(where, list) else found
     return ""
-
-
-def _number(value: object) -> float | None:
-    try:
-        seconds = float(value)  # type: ignore[arg-type]  # whatever it is, it is a number or not
-    except (TypeError, ValueError):
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
-
-
-def _wait_in_headers(headers: Mapping[str, str], clock: Clock) -> float | None:
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    if value is not None:
-        if (seconds := _number(value)) is not None:
-            return seconds
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - clock.now())
-        except ValueError:
-            pass
-    if quota := _QUOTA.search(headers.get("ratelimit", "")):
-        return float(quota[2]) if quota[1] == "0" else None
-    if headers.get("ratelimit-remaining") == "0":
-        return _number(headers.get("ratelimit-reset"))
-    return None
-
-
-def _wait_in_body(data: Any) -> float | None:
-    places = (
-        [data, *(data.get(key) for key in ("error", "parameters", "metadata"))] if isinstance(data, Mapping) else []
-    )
-    for place in places:
-        if isinstance(place, Mapping):
-            for key in ("retry_after", "retry_after_seconds", "estimated_time"):
-                if (seconds := _number(place.get(key))) is not None:
-                    return seconds
-    return None
-
-
-def _wait_in_text(text: str) -> float | None:
-    found = _WAIT_TEXT.search(text)
-    if found is None:
-        return None
-    return sum(float(amount) * _SECONDS[unit.lower()] for amount, unit in _SPAN.findall(found[1]))

@@ -8,6 +8,7 @@ from core_chat.errors import ProtocolError
 from core_chat.http.lines import LIMIT, LineSplitter
 
 BOM = b"\xef\xbb\xbf"
+_LONGEST_NUMBER = 18
 
 
 @define
@@ -32,12 +33,12 @@ class SSEDecoder:
         limit: Bytes the data of one event may have.
 
     Attributes:
-        last_event_id: What a reconnecting client sends as `Last-Event-ID`.
+        last_event_id: What a reconnecting client sends as `Last-Event-ID`: of the last event that came whole.
         retry: Milliseconds the server asked to wait before reconnecting, or None.
         comment: The last comment, or None; some servers explain themselves there.
     """
 
-    __slots__ = ("_data", "_event", "_limit", "_lines", "_size", "_start", "comment", "last_event_id", "retry")
+    __slots__ = ("_data", "_event", "_id", "_limit", "_lines", "_size", "_start", "comment", "last_event_id", "retry")
 
     def __init__(self, *, ends: Literal["any", "lf"] = "any", limit: int = LIMIT) -> None:
         self._lines = LineSplitter(ends=ends, limit=limit)
@@ -46,6 +47,7 @@ class SSEDecoder:
         self._data: list[bytes] = []
         self._size = 0
         self._event = ""
+        self._id = ""
         self.last_event_id = ""
         self.retry: int | None = None
         self.comment: str | None = None
@@ -62,14 +64,14 @@ class SSEDecoder:
         for line in self._lines.feed(chunk):
             if line:
                 self._take(line)
-            elif self._data:
+                continue
+            self.last_event_id = self._id
+            if self._data:
                 data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-                events.append(ServerSentEvent(data, self._event or "message", self.last_event_id))
+                events.append(ServerSentEvent(data, self._event or "message", self._id))
                 self._data = []
                 self._size = 0
-                self._event = ""
-            else:
-                self._event = ""
+            self._event = ""
         return events
 
     def _skip_bom(self, chunk: bytes) -> bytes:
@@ -84,7 +86,7 @@ class SSEDecoder:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._size += len(value)
+            self._size += len(value) + 1
             if self._size > self._limit:
                 raise ProtocolError(f"the data of an event is longer than {self._limit} bytes", got="an overlong event")
             self._data.append(value)
@@ -92,9 +94,9 @@ class SSEDecoder:
             self._event = value.decode("utf-8", "replace")
         elif name == b"id":
             if b"\0" not in value:
-                self.last_event_id = value.decode("utf-8", "replace")
+                self._id = value.decode("utf-8", "replace")
         elif name == b"retry":
-            if value.isdigit():
+            if value.isdigit() and len(value) <= _LONGEST_NUMBER:
                 self.retry = int(value)
         elif not name:
             self.comment = value.decode("utf-8", "replace")
