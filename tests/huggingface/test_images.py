@@ -344,7 +344,7 @@ async def test_a_bad_moment_while_waiting_is_got_over() -> None:
 
 async def test_a_refusal_before_anything_was_made_is_tried_again() -> None:
     """A 429 costs nothing."""
-    routes = {
+    routes: dict[str, Any] = {
         "GET /api/models/*": Response.json({"id": "vendor/m", "pipeline_tag": "text-to-image"}),
         "POST /hf-inference/*": [Response.json({"error": "slow down"}, status=429), FILE],
     }

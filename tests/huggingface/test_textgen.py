@@ -75,7 +75,7 @@ def test_recorded_streams_give_their_text_at_every_split(name: str) -> None:
     text = "".join(event.text for event in whole if isinstance(event, TextDelta))
     assert len(text) == expected["content_len"]
     assert expected["tgi_generated_text"].endswith(text.lstrip())
-    assert whole[-1] == Finish("other")
+    assert whole[-1] == Finish("stop")
     assert len(whole) == expected["json_events"] - expected["tgi_special_tokens"] + 1
     for cut in range(len(body) + 1):
         assert _decode(body, cut) == whole
@@ -183,9 +183,9 @@ def test_a_key_that_an_upstream_repeats_is_cut_out() -> None:
     "body", ['{"generated_text": " two"}', '[{"generated_text": " two"}]', '[[{"generated_text": " two"}]]']
 )
 def test_a_pipeline_answers_with_an_object_or_a_list_of_one(body: str) -> None:
-    """Both shapes are one answer; why it ended is not told."""
+    """Both shapes are one answer; why it ended is not told, so it has stopped."""
     decoder = TextDecoder()
-    assert [*decoder.read_body(body.encode()), *decoder.end()] == [TextDelta(" two"), Finish("other")]
+    assert [*decoder.read_body(body.encode()), *decoder.end()] == [TextDelta(" two"), Finish("stop")]
 
 
 def test_a_pipeline_that_repeats_the_prompt_has_it_cut_off() -> None:

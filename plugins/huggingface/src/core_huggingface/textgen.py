@@ -126,8 +126,7 @@ class TextDecoder:
     def end(self) -> Iterator[Event]:
         """Yield the usage, where it was told, and the `Finish`.
 
-        The reason is the one in the answer's details. Where there are none it is "other", since an answer that was
-        cut looks like one that ended.
+        The reason is the one in the answer's details; an answer that came to its end and tells none has stopped.
 
         Raises:
             IncompleteStreamError: The end of the answer did not come.
@@ -138,7 +137,7 @@ class TextDecoder:
         if details.generated_tokens is not None:
             yield Usage(details.input_length, details.generated_tokens)
         raw = details.finish_reason
-        yield Finish(_REASONS.get(raw, "other") if raw else "other", raw=raw)
+        yield Finish(_REASONS.get(raw, "other") if raw else "stop", raw=raw)
 
     def _piece(self, data: bytes, *, event: str = "message") -> _Piece:
         try:
