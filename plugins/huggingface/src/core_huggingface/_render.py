@@ -116,7 +116,7 @@ def _limit(*, seconds: int, memory: int) -> None:
 def _render(environment: "Environment", *, template: str, variables: dict[str, Any], longest: int) -> str:
     pieces: list[str] = []
     size = 0
-    for piece in environment.from_string(template).generate(**variables):
+    for piece in environment.from_string(template).generate(variables):
         pieces.append(piece)
         size += len(piece)
         if size > longest:

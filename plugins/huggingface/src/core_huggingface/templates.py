@@ -25,7 +25,8 @@ def find_template(model: Mapping[str, Any], *, tools: bool = False) -> str | Non
 
 def _choose(place: Any, *, tools: bool) -> str | None:
     if isinstance(place, list):
-        place = {item["name"]: item["template"] for item in place if isinstance(item, dict) and len(item) > 1}
+        named = [item for item in place if isinstance(item, dict) and isinstance(item.get("name"), str)]
+        place = {item["name"]: item.get("template") for item in named}
     if isinstance(place, dict):
         wanted = ["tool_use", "default"] if tools else ["default"]
         place = next((place[name] for name in (*wanted, *place) if name in place), None)

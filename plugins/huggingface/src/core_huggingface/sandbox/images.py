@@ -61,7 +61,8 @@ def add_routes(application: web.Application) -> None:
     router.add_get("/replicate/v1/predictions/{job}", _replicate_status)
     router.add_post("/replicate/v1/predictions", _replicate)
     router.add_post("/replicate/v1/models/{model:.+}/predictions", _replicate)
-    router.add_get("/wavespeed/api/v3/predictions/{job}/result", _wavespeed_status)
+    for prefix in ("", "/wavespeed"):  # without it where a client takes this for the vendor's own host
+        router.add_get(f"{prefix}/api/v3/predictions/{{job}}/result", _wavespeed_status)
     router.add_post("/wavespeed/api/v3/{model:.+}", _wavespeed)
     router.add_get("/zai-org/api/paas/v4/async-result/{job}", _zai_status)
     router.add_post("/zai-org/api/paas/v4/async/images/generations", _zai)
