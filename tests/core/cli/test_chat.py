@@ -166,7 +166,7 @@ def test_json_writes_every_event_as_a_line(run_here: "Run") -> None:
         {"type": "route", "provider": "echo", "model": "picture", "backend": None, "upstream_id": None},
         {"type": "text_delta", "text": "Here: "},
         {"type": "media", "data": "iVBORw0KGgotYS1waWN0dXJl", "url": None, "media_type": "image/png"},
-        {"type": "finish", "reason": "stop", "raw": None, "state": None},
+        {"type": "finish", "reason": "stop", "raw": None},
     ]
     assert done.err == ""
     assert done.out.isascii()
@@ -321,8 +321,10 @@ def test_a_reader_that_goes_away_ends_the_answer_in_silence(start: "Start", envi
     assert Path(environment["ECHO_MARK"]).read_text() == "closed"
 
 
-def test_closed_standard_input_is_no_message(environment: dict[str, str], command: Sequence[str]) -> None:
-    """A process without standard input works with the argument alone."""
-    line = " ".join((*command, "chat", "-q", "-m", "echo:pieces", "Hi", "<&-"))
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_closed_standard_streams_do_no_harm(environment: dict[str, str], command: Sequence[str], closed: str) -> None:
+    """Without standard input the argument alone is the message; what goes to a closed stream goes nowhere."""
+    line = " ".join((*command, "chat", "-q", "-m", "echo:pieces", "Hi", closed))
     done = subprocess.run(("sh", "-c", line), env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+    assert bool(done.stdout) is (closed != ">&-")

@@ -196,10 +196,11 @@ def test_ctrl_c_at_the_prompt_drops_the_line(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_failure_does_not_end_the_conversation(terminal: Open) -> None:
-    """The error is shown and the prompt comes back."""
-    at = terminal("chat", "-m", "echo:broken-off")
+    """The error is shown, with --debug after its traceback, and the prompt comes back."""
+    at = terminal("chat", "--debug", "-m", "echo:broken-off")
     at.wait_for("> ")
     at.type("Hi\n")
+    at.wait_for("Traceback")
     at.wait_for("Error: echo: the answer ended without its end marker")
     at.wait_for("> ")
     at.type("\x04")

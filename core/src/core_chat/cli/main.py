@@ -5,25 +5,16 @@ import sys
 from collections.abc import Sequence
 
 import click
-from attrs import define
 
 import core_chat as library
 from core_chat.cli.chat import chat
-from core_chat.cli.errors import ExitCode, as_json, describe, exit_code
+from core_chat.cli.errors import ExitCode
 from core_chat.cli.lists import models, plugins
-from core_chat.cli.render import write_json
+from core_chat.cli.report import Flags, report
 from core_chat.cli.sandbox import sandbox
-from core_chat.cli.terminal import complain, discard_output, end_interrupted_line
+from core_chat.cli.terminal import discard_output, end_interrupted_line, replace_closed_streams
 
 _NAME = "core-chat"
-
-
-@define
-class Flags:
-    """What the options say about errors: whether to show tracebacks, and whether to write JSON."""
-
-    debug: bool = False
-    as_json: bool = False
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,11 +30,14 @@ for _command in (chat, models, plugins, sandbox):
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (this process's own by default) and return its exit code."""
     flags = Flags()
+    replace_closed_streams()
     try:
         try:
             code = _invoke(sys.argv[1:] if arguments is None else list(arguments), flags)
-        except Exception as error:  # noqa: BLE001 - every error ends here, as an exit code and a line
-            code = _report(error, flags)
+        except Exception as error:
+            if isinstance(error, BrokenPipeError | click.Abort):
+                raise
+            code = report(error, flags)
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         end_interrupted_line()
@@ -63,21 +57,3 @@ def _invoke(arguments: list[str], flags: Flags) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     return code or ExitCode.OK
-
-
-def _report(error: Exception, flags: Flags) -> int:
-    """Say what went wrong and return the exit code for it."""
-    if isinstance(error, BrokenPipeError | click.Abort):
-        raise error
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        click.echo(error.format_message(), err=True)
-        return ExitCode.USAGE
-    if flags.debug:
-        import traceback
-
-        traceback.print_exception(error)
-    if flags.as_json:
-        write_json(as_json(error))
-    else:
-        complain(*describe(error))
-    return exit_code(error)

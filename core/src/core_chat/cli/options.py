@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,10 +100,17 @@ sandboxed = click.option(
 )
 
 
-def _start_log() -> None:
-    log = logging.getLogger("core_chat")
+@contextmanager
+def _shown_log() -> Iterator[None]:
+    log, handler = logging.getLogger("core_chat"), logging.StreamHandler()
+    level = log.level
     log.setLevel(logging.DEBUG)
-    log.addHandler(logging.StreamHandler())
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def _flag(name: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
@@ -110,7 +118,7 @@ def _flag(name: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
         if value:
             setattr(context.obj, name, True)
             if name == "debug":
-                _start_log()
+                context.with_resource(_shown_log())
         return value
 
     return keep

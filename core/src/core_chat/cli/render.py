@@ -106,9 +106,11 @@ class JsonRenderer:
     """One JSON object per event and line, on standard output."""
 
     def show(self, event: Event) -> None:
-        """Write an event with all its fields."""
+        """Write an event with all its fields but the provider's opaque state, which a saved conversation holds."""
         name = _CAPITAL.sub("_", type(event).__name__).lower()
-        write_json({"type": name, **attrs.asdict(event, recurse=False)})
+        values = attrs.asdict(event, recurse=False)
+        values.pop("state", None)
+        write_json({"type": name, **values})
 
     def finish(self, reply: Reply) -> None:
         """The events have said it all."""

@@ -5,10 +5,9 @@ from contextlib import AsyncExitStack, suppress
 
 import click
 
-from core_chat.cli.errors import describe
 from core_chat.cli.opening import run_async
+from core_chat.cli.report import Flags, report
 from core_chat.cli.session import Session, Settings, open_session
-from core_chat.cli.terminal import complain
 from core_chat.errors import CoreError
 
 _PROMPT = "> "
@@ -51,4 +50,4 @@ def _answer(session: Session, message: str, *, runner: asyncio.Runner) -> None:
     except KeyboardInterrupt:
         session.settings.say("stopped")
     except (CoreError, OSError) as error:
-        complain(*describe(error))
+        report(error, click.get_current_context().find_object(Flags) or Flags())

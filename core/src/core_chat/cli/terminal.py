@@ -50,6 +50,13 @@ def end_interrupted_line() -> None:
         click.echo(err=True)
 
 
+def replace_closed_streams() -> None:
+    """Let what is written to a stream that was closed before we began go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open
+
+
 def discard_output() -> None:
     """Send what is still to be written nowhere, for when the reader of our output has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
