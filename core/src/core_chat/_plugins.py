@@ -73,16 +73,16 @@ class Plugins:
 
     def _warn_of_names(self) -> None:
         """Tell of names in the host's settings that nothing answers to: a misspelt `block` would block nothing."""
-        found = self._found or {}
-        known = {*found, *self._own, *(normal(slot.plugin.distribution or "") for slot in found.values())}
+        providers = {**(self._found or {}), **self._own}
         for name in self._config:
-            if name not in found and name not in self._own:
-                _LOG.warning(
-                    "config names the provider %r, which is not installed%s", name, hint(close_names(name, known))
-                )
-        for name in sorted(((self._only or frozenset()) | self._block) - {form for k in known for form in _forms(k)}):
-            if close := close_names(name, known):
-                _LOG.warning("only/block name the plugin %r, which is not installed%s", name, hint(close))
+            if name not in providers:
+                close = hint(close_names(name, providers))
+                _LOG.warning("config names the provider %r, which is not installed%s", name, close)
+        distributions = {normal(slot.plugin.distribution or "") for slot in providers.values()}
+        known = {form for name in (*providers, *distributions) for form in (name.lower(), normal(name))}
+        for name in sorted(((self._only or frozenset()) | self._block) - known):
+            if close := hint(close_names(name, providers) or close_names(name, distributions)):
+                _LOG.warning("only/block name the plugin %r, which is not installed%s", name, close)
 
     def _discover(self) -> Iterator[tuple[str, _Slot]]:
         claims: dict[str, dict[tuple[str, str], EntryPoint]] = {}
@@ -155,8 +155,9 @@ class Plugins:
         """Return the error for a provider that is not installed."""
         if name in _DISTRIBUTIONS:
             return UnknownProviderError(f"the provider {name!r} is not installed: pip install {_DISTRIBUTIONS[name]}")
-        there = ", ".join(sorted(self._slots)) or "none"
-        close = hint(close_names(name, [*self._slots, *_DISTRIBUTIONS]))
+        allowed = [known for known, slot in self._slots.items() if slot.plugin.status != "blocked"]
+        there = ", ".join(sorted(allowed)) or "none"
+        close = hint(close_names(name, [*allowed, *_DISTRIBUTIONS]))
         return UnknownProviderError(
             f"no provider {name!r} is installed{close} (installed: {there}); pip install the plugin that has it"
         )
@@ -197,10 +198,6 @@ class Plugins:
 def is_provider_name(name: object) -> bool:
     """Whether a provider can have this name."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def _forms(name: str) -> tuple[str, str]:
-    return name.lower(), normal(name)
 
 
 def _bad_name(name: object) -> PluginError:
