@@ -6,6 +6,7 @@ Nothing here needs pytest, except `ProviderContract` when it runs.
 from core_chat.testing import faults
 from core_chat.testing.canned import Canned
 from core_chat.testing.clock import ManualClock
+from core_chat.testing.contract import ProviderContract
 from core_chat.testing.requests import Request
 from core_chat.testing.responses import Flood, HangUp, Response, Stall
 from core_chat.testing.upstream import Routes, Script, ScriptError, Upstream
@@ -15,6 +16,7 @@ __all__ = [
     "Flood",
     "HangUp",
     "ManualClock",
+    "ProviderContract",
     "Request",
     "Response",
     "Routes",
