@@ -157,6 +157,14 @@ def test_a_whole_conversation_goes_out_in_the_wires_own_shape() -> None:
     assert messages[3] == {"role": "tool", "tool_call_id": "c1", "content": "sunny"}
 
 
+def test_the_assistants_own_pictures_are_not_sent_back() -> None:
+    """Only a user's message may hold them; the notice says so."""
+    picture = Image(data=b"\x89PNG\r\n\x1a\nrest")
+    body = chat_body(request([Message("user", "Paint"), Message("assistant", [picture]), Message("user", "Thanks")]))
+    assert body.json["messages"][1] == {"role": "assistant", "content": "[picture]"}
+    assert [notice.code for notice in body.notices] == ["images_left_out"]
+
+
 def test_an_answer_to_be_continued_is_sent_with_a_notice() -> None:
     """Not every upstream goes on where the assistant's last message ends."""
     body = chat_body(request([Message("user", "Count."), Message("assistant", "1, 2,")]))

@@ -246,6 +246,15 @@ async def test_a_model_for_pictures_is_not_asked_to_chat() -> None:
     assert await verdict(Fallback("org/m", find=Finder(found)), error) is error
 
 
+async def test_a_name_that_nobody_knows_has_close_ones() -> None:
+    """Where there is a Hub; the models of a server of one's own are not known here."""
+    unknown = Finder(ModelNotFoundError("nor does the Hub know it", status=404))
+    for find, suggested in ((unknown, ("Qwen/QwQ-32B",)), (None, ())):
+        raised = await verdict(Fallback("Qwen/QwQ-32b-x", find=find), ModelNotFoundError("which?", status=400))
+        assert isinstance(raised, ModelNotFoundError)
+        assert raised.suggestions[:1] == suggested
+
+
 def told(fallback: Fallback, *events: Any) -> list[Any]:
     """The beginning of an answer as it is shown."""
     return list(fallback.told(events))

@@ -226,7 +226,14 @@ async def test_extra_may_name_the_model() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"providers": ["a:b"]}, {"providers": [""]}, {"providers": [5]}, {"provider": "novita"}, {"bill_to": ""}],
+    [
+        {"providers": ["a:b"]},
+        {"providers": [""]},
+        {"providers": [5]},
+        {"provider": "novita"},
+        {"bill_to": ""},
+        {"bill_to": "a\r\nX-B: c"},
+    ],
 )
 async def test_bad_options_are_refused(options: dict[str, Any]) -> None:
     """Before anything is sent."""

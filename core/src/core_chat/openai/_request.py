@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from core_chat.errors import InvalidRequestError, close_names, hint
 from core_chat.events import Notice
-from core_chat.messages import Tool, as_openai
+from core_chat.messages import Image, Message, Text, Tool, as_openai
 from core_chat.requests import ChatRequest
 
 _PASSED_ON = (
@@ -19,6 +19,7 @@ _PASSED_ON = (
     "frequency_penalty",
     "reasoning_effort",
 )
+_PICTURE = Text("[picture]")
 _UNKNOWN_TO_THE_WIRE = ("top_k", "width", "height", "aspect_ratio")
 
 
@@ -46,7 +47,7 @@ def chat_body(request: ChatRequest, *, also: tuple[str, ...] = ()) -> Body:
     """
     body: dict[str, Any] = {
         "model": request.model.name,
-        "messages": [item for message in request.messages for item in as_openai(message)],
+        "messages": [item for message in request.messages for item in as_openai(_without_own_pictures(message))],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -69,10 +70,24 @@ def _notices(request: ChatRequest, *, known: tuple[str, ...]) -> list[Notice]:
         for name in _UNKNOWN_TO_THE_WIRE
         if getattr(request, name) is not None and name not in known and name not in request.extra
     ]
+    if any(_has_own_pictures(message) for message in request.messages):
+        told = "pictures that the assistant made cannot be sent back; a word stands in their place"
+        notices.append(Notice("images_left_out", told, parameter="messages"))
     if request.messages[-1].role == "assistant":
         told = "the last message is the assistant's: whether it is continued or answered is up to the upstream"
         notices.append(Notice("continuation_uncertain", told, parameter="messages"))
     return notices
+
+
+def _has_own_pictures(message: Message) -> bool:
+    return message.role != "user" and bool(message.images)
+
+
+def _without_own_pictures(message: Message) -> Message:
+    """Return a message as the wire takes it: only the user shows pictures."""
+    if not _has_own_pictures(message):
+        return message
+    return evolve(message, parts=[_PICTURE if isinstance(part, Image) else part for part in message.parts])
 
 
 def _response_format(value: Any) -> Any:

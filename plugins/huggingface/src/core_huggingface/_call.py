@@ -9,7 +9,7 @@ from yarl import URL
 from core_chat import ChatRequest, Event, InvalidRequestError, Notice, ProviderError
 from core_chat.http import client_for
 from core_chat.openai import Body, chat_body, stream_chat
-from core_chat.requests import Timeouts, text
+from core_chat.requests import Timeouts
 from core_huggingface._aliases import DEFAULT_VISION, split_suffix
 from core_huggingface._fallback import Fallback
 from core_huggingface._hub import TEXT_TO_IMAGE, Hub, Offers
@@ -30,6 +30,12 @@ def _providers(value: Any) -> tuple[str, ...]:
     return names
 
 
+def check_payer(_instance: Any, _attribute: Any, value: Any) -> None:
+    """Validate, for attrs: None, or a text that can be sent in a header."""
+    if value is not None and not (isinstance(value, str) and value.strip() and value.isprintable()):
+        raise InvalidRequestError(f"bill_to must be the name of an organisation, not {value!r}", parameter="bill_to")
+
+
 @frozen(kw_only=True)
 class Options(ImageOptions):
     """The provider's own settings of a call, beside those of a picture.
@@ -40,7 +46,7 @@ class Options(ImageOptions):
     """
 
     providers: tuple[str, ...] = field(default=(), converter=_providers)
-    bill_to: str | None = field(default=None, validator=text())
+    bill_to: str | None = field(default=None, validator=check_payer)
 
 
 @define(eq=False)

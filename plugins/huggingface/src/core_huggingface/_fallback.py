@@ -19,7 +19,9 @@ from core_chat import (
     TimedOutError,
     UnavailableError,
 )
+from core_chat.errors import close_names
 from core_chat.http import Failure
+from core_huggingface._aliases import BUNDLED
 from core_huggingface._hub import CHAT, TEXT_TO_IMAGE, Offers
 from core_huggingface._router import BACKEND_HEADER, POLICIES, account_is_empty, refine
 
@@ -144,6 +146,8 @@ class Fallback:
 
     def _verdict(self) -> ProviderError:
         first = self._failures[0][1]
+        if isinstance(first, ModelNotFoundError) and self.find is not None:
+            first.suggestions = first.suggestions or tuple(close_names(self.model, BUNDLED))
         if len(self._failures) > 1:
             first.attempts = tuple(error.as_attempt(target) for target, error in self._failures)
             first.retryable = all(error.retryable for _, error in self._failures)

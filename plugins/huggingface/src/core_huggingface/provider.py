@@ -20,9 +20,8 @@ from core_chat import (
 from core_chat.events import CONTENT
 from core_chat.http import check_base_url, client_for, credential
 from core_chat.openai import list_models
-from core_chat.requests import text
 from core_huggingface._aliases import BUNDLED, DEFAULT_CHAT, expand, split_suffix
-from core_huggingface._call import Call, Options, with_vision
+from core_huggingface._call import Call, Options, check_payer, with_vision
 from core_huggingface._hub import DEFAULT_ORIGIN, TEXT_TO_IMAGE, Hub, default_hub
 from core_huggingface._router import TOKENS, refine, router_model
 from core_huggingface._token import TOKEN_VARIABLE, find_token
@@ -60,7 +59,7 @@ class HuggingFace:
     token: str | None = field(factory=find_token, repr=False)
     base_url: str = field(default=VENDOR_URL, converter=check_base_url)
     hub_url: str | None = field()
-    bill_to: str | None = field(default=None, validator=text())
+    bill_to: str | None = field(default=None, validator=check_payer)
     _hub: Hub | None = field(init=False, repr=False)
 
     @hub_url.default
