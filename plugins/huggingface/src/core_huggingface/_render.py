@@ -59,12 +59,9 @@ def _environment() -> "Environment":
                 raise SecurityError(f"access to {attribute!r} of a {type(obj).__name__}")
             return super().unsafe_undefined(obj, attribute)
 
-    def raise_exception(message: str) -> NoReturn:
-        raise _RefusedError(message)
-
     environment = Environment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"])
     environment.filters["tojson"] = _to_json
-    environment.globals.update(raise_exception=raise_exception, strftime_now=_strftime_now)
+    environment.globals.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
     return environment
 
 
@@ -86,6 +83,10 @@ def _to_json(  # noqa: PLR0917 - the order transformers gives its filter, which 
 ) -> str:
     """Replace jinja2's filter, which escapes HTML."""
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise _RefusedError(message)
 
 
 def _strftime_now(pattern: str) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
-from core_chat.errors import InvalidRequestError, ModelNotFoundError, ProviderError
+from core_chat.errors import ModelNotFoundError, ProviderError
 from core_chat.events import Event, Finish, Media, Notice, Route
 from core_chat.http import Client
 from core_chat.requests import PARAMETERS, ChatRequest
@@ -19,26 +19,13 @@ from core_huggingface._image_requests import (
     endpoint,
     hf_inference,
     openai,
-    size_for,
 )
+from core_huggingface._image_wish import read_wish
 from core_huggingface._options import ImageOptions
 from core_huggingface._wires import HF_INFERENCE, leads_on
 
 TEXT_TO_IMAGE = "text-to-image"
 _ATTEMPTS = 4
-_WITHOUT_MEANING = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "max_tokens",
-    "stop",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "response_format",
-    "tools",
-    "tool_choice",
-)
 
 
 @frozen(kw_only=True)
@@ -84,17 +71,11 @@ async def stream_image(
     headers: Mapping[str, str] | None = None,
     one_server: bool = False,
 ) -> AsyncGenerator[Event, None]:
-    """Answer a request with pictures; use it under `aclosing`.
+    """Answer a request with pictures of its last user message; use it under `aclosing`.
 
-    Args:
-        request: What is asked; its last user message is the prompt.
-        client: Where it is sent; its token goes to the origin of its base URL and nowhere else.
-        places: Tried in this order, those first that can be told everything; the next one only where it may help.
-        options: The further settings.
-        model: The model's id on the Hub, where it is not the one in the request.
-        headers: Sent before the request's own.
-        one_server: Whether the places are only paths of one server, so that the next one is for where a path is not
-            there, and not for where making the picture failed.
+    The token of `client` goes to the origin of its base URL and nowhere else. The places are tried in their order, but
+    those first that can be told everything; the next one only where it may help, or, with `one_server`, where a path
+    is not there. `model` is its id on the Hub, where it is another than the request's.
 
     Raises:
         InvalidRequestError: There is no prompt.
@@ -104,78 +85,52 @@ async def stream_image(
     wish, notices = read_wish(request, options, model=model)
     for notice in notices:
         yield notice
-    failures: list[tuple[str, ProviderError]] = []
+    tries = _Tries(model, one_server=one_server)
     for place, order in _in_order(places, wish):
         for notice in _lost(order, place.serving.provider or "this server"):
             yield notice
-        job = Job(client, place.base)
         try:
-            made = await job.make(order, headers={**(headers or {}), **request.headers})
+            made = await Job(client, place.base).make(order, headers={**(headers or {}), **request.headers})
         except ProviderError as error:
-            if one_server and not leads_on(error):
-                raise
-            failures.append((f"{model}:{place.serving.provider}", error))
-            if not one_server and not may_work_elsewhere(error):
-                break
+            tries.failed(place, error)
             continue
-        backend = place.serving.provider or None
-        yield Route(request.model.provider, model, backend=backend, upstream_id=made.upstream_id)
+        yield Route(request.model.provider, model, place.serving.provider or None, made.upstream_id)
         for data, media_type in made.pictures:
             yield Media(data=data, media_type=media_type)
         yield Finish("stop")
         return
-    raise _verdict(failures, model)
+    raise tries.verdict()
 
 
-def read_wish(request: ChatRequest, options: ImageOptions, *, model: str) -> tuple[Wish, list[Notice]]:
-    """Return the picture that a request asks for, and what has to be told before it is.
+@define(eq=False)
+class _Tries:
+    """What has failed so far."""
 
-    Raises:
-        InvalidRequestError: There is no text that says what it is to show.
-    """
-    message = next((turn for turn in reversed(request.messages) if turn.role == "user"), None)
-    prompt = options.prompt or (message.text if message else "")
-    if not prompt.strip():
-        raise InvalidRequestError("a picture needs a user message that says what it is to show", parameter="messages")
-    notices = [*_meaningless(request), *_unread(request, options)]
-    width, height = request.width, request.height
-    if request.aspect_ratio is not None and None in (width, height):
-        width, height = size_for(request.aspect_ratio, width=width, height=height)
-    elif request.aspect_ratio is not None:
-        told = "width and height were given, so the aspect ratio was left out"
-        notices.append(Notice("parameter_ignored", told, parameter="aspect_ratio"))
-    wish = Wish(
-        model=model,
-        prompt=prompt,
-        negative_prompt=options.negative_prompt,
-        width=width,
-        height=height,
-        seed=request.seed,
-        num_inference_steps=options.num_inference_steps,
-        guidance_scale=options.guidance_scale,
-        extra=request.extra,
-    )
-    return wish, notices
+    model: str
+    one_server: bool = field(kw_only=True)
+    _failures: list[tuple[str, ProviderError]] = field(init=False, factory=list)
 
+    def failed(self, place: Place, error: ProviderError) -> None:
+        """Take in a failure.
 
-def _meaningless(request: ChatRequest) -> list[Notice]:
-    return [
-        Notice("parameter_ignored", f"{name} means nothing to a model that makes pictures", parameter=name)
-        for name in _WITHOUT_MEANING
-        if getattr(request, name) not in (None, ())
-    ]
+        Raises:
+            ProviderError: Another place would not help.
+        """
+        if self.one_server and not leads_on(error):
+            raise error
+        self._failures.append((f"{self.model}:{place.serving.provider}", error))
+        if not self.one_server and not may_work_elsewhere(error):
+            raise self.verdict()
 
-
-def _unread(request: ChatRequest, options: ImageOptions) -> list[Notice]:
-    """Tell what of the messages has no part in the picture."""
-    notices = []
-    if any(turn.images for turn in request.messages):
-        told = "this model makes pictures from text; the pictures in the messages were left out"
-        notices.append(Notice("images_ignored", told, parameter="messages"))
-    if len(request.messages) > 1 or options.prompt is not None:
-        told = "options={'prompt': …}" if options.prompt is not None else "the last user message"
-        notices.append(Notice("prompt_only", f"{told} alone says what the picture shows"))
-    return notices
+    def verdict(self) -> ProviderError:
+        """Return the first failure, with all that was tried."""
+        if not self._failures:
+            return ModelNotFoundError(f"no inference provider that is known here makes pictures with {self.model}")
+        first = self._failures[0][1]
+        if len(self._failures) > 1:
+            first.attempts = tuple(error.as_attempt(target) for target, error in self._failures)
+            first.retryable = all(error.retryable for _, error in self._failures)
+        return first
 
 
 def _in_order(places: Sequence[Place], wish: Wish) -> list[tuple[Place, Order]]:
@@ -193,14 +148,3 @@ def _lost(order: Order, provider: str) -> list[Notice]:
 
 def _parameter(name: str) -> str:
     return name if name in PARAMETERS else "options"
-
-
-def _verdict(failures: list[tuple[str, ProviderError]], model: str) -> ProviderError:
-    """Return the first failure, with all that was tried."""
-    if not failures:
-        return ModelNotFoundError(f"no inference provider that is known here makes pictures with {model}")
-    first = failures[0][1]
-    if len(failures) > 1:
-        first.attempts = tuple(error.as_attempt(target) for target, error in failures)
-        first.retryable = all(error.retryable for _, error in failures)
-    return first

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 VENDOR_URL = f"{DEFAULT_ORIGIN}/hf-inference"
+_NOT_HERE = "not supported by provider hf-inference"
 KNOWN = frozenset({DEFAULT_TEXT, DEFAULT_IMAGE, "openai-community/gpt2"})
 """The ids that a bare name may mean here; the other ids behind aliases are better asked at the router."""
 
@@ -200,4 +201,7 @@ class _Call:
 
 def _refine(failure: Failure) -> ProviderError | None:
     """Read the router's errors and those of a text-generation server."""
+    if _NOT_HERE in failure.text:
+        text = f"{failure.text}; the provider 'huggingface' asks all the others"
+        return failure.error(ModelNotFoundError, text)
     return _router.refine(failure) or textgen.refine(failure)
