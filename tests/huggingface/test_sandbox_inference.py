@@ -20,6 +20,10 @@ from core_chat import (
 )
 from core_chat.errors import ContextLengthError
 from core_chat.sandbox import sandboxes
+from core_huggingface import sandbox
+from core_huggingface._image_requests import BUILDERS
+from core_huggingface.sandbox import images, inference
+from core_huggingface.sandbox.textgen_failing import FAILING as FAILING_MODELS
 
 FAILING: list[tuple[str, type[ProviderError], str]] = [
     ("payment-required", PaymentRequiredError, "depleted"),
@@ -105,3 +109,16 @@ async def test_odd_characters_arrive_as_they_were_sent() -> None:
     async with sandboxes(["huggingface"]) as config, Registry(config=config) as registry:
         reply = await registry.chat("huggingface-inference:sandbox/unicode", "Hi")
     assert reply.text.endswith("\u2028 \u2029 \x85 ü")
+
+
+def test_every_failing_model_is_described() -> None:
+    """Where a name is not one of the router's failing models, the module's docstring has it."""
+    described = f"{sandbox.__doc__} {inference.__doc__}"
+    assert [name for name in FAILING_MODELS if f"`{name}`" not in described] == []
+
+
+def test_every_maker_of_pictures_is_described() -> None:
+    """Those of one provider by the pattern of their names."""
+    names = {model.name for model in images.IMAGE_MODELS}
+    makers = {name for name in names if name.removeprefix("sandbox/picture-").partition("-version")[0] in BUILDERS}
+    assert [name for name in names - makers if f"`{name}`" not in (images.__doc__ or "")] == []

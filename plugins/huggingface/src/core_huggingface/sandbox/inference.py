@@ -3,6 +3,9 @@
 `Qwen/Qwen2.5-72B-Instruct` is on a TGI; `openai-community/gpt2` and `sandbox/object` are pipelines, which answer with
 a list of one and an object, and know few parameters; `sandbox/completions` has only the newer wire. The template of
 `sandbox/hostile-template` never ends.
+
+The failing models have the router's names, in TGI's dialect; besides, `sandbox/loading` is a cold model,
+`sandbox/error-body` an error inside HTTP 200, `sandbox/overloaded-midway` an overload after some text.
 """
 
 from collections.abc import Mapping
