@@ -229,6 +229,22 @@ def test_errors_inside_a_stream(data: Any, kind: type[ProviderError], status: in
     assert caught.value.text
 
 
+def test_an_error_after_the_beginning_is_not_tried_again() -> None:
+    """What has begun may run on, and cost; an error as the first thing of all is like one with a status."""
+    busy = b'{"error": {"message": "busy", "code": 429}}'
+    for pieces, retryable in (((), True), ((chunk({"role": "assistant"}),), False)):
+        with pytest.raises(RateLimitError) as caught:
+            decode(*pieces, busy)
+        assert caught.value.retryable is retryable
+
+
+def test_a_whole_answer_needs_no_reason() -> None:
+    """Its end is the body's."""
+    decoder = ChatDecoder()
+    body = b'{"choices": [{"message": {"content": "Hi"}}]}'
+    assert [*decoder.read_body(body), *decoder.end()] == [TextDelta("Hi"), Finish("stop")]
+
+
 def test_an_error_event_is_an_error_whatever_it_holds() -> None:
     """The event's name is enough: a message, a plain text, even an empty object."""
     for data, told in ((b'{"message": "down"}', "down"), (b"plain words", "plain words"), (b"{}", "without a text")):

@@ -100,16 +100,13 @@ class ChatDecoder:
             chunk = read_chunk(data)
         except ValueError as error:
             return self._odd(data, event=event, cause=error)
-        if chunk.error or event == "error":
+        if chunk.error or event == "error" or (chunk.choices is None and _is_error(data, chunk)):
             raise self._error(data)
         events: list[Event] = []
         if not self.started:
             self._start(chunk, events)
-        if chunk.choices:
-            for choice in chunk.choices:
-                self._read_choice(choice, events)
-        elif chunk.choices is None:
-            self._without_choices(data, chunk)
+        for choice in chunk.choices or ():
+            self._read_choice(choice, events)
         if chunk.usage or chunk.x_groq:
             self._usage = chunk.usage or (chunk.x_groq and chunk.x_groq.usage) or self._usage
         return events
@@ -122,8 +119,9 @@ class ChatDecoder:
             ProtocolError: The body is something else.
         """
         events = self.feed(body)
-        if not self.finished:
+        if self._index is None:
             raise ProtocolError("the upstream answered with JSON that holds no chat answer", got=self._quote(body))
+        self.done = True
         return events
 
     def end(self) -> Iterator[Event]:
@@ -186,11 +184,6 @@ class ChatDecoder:
         yield from self._content.flush()
         yield from self._calls.read(delta.tool_calls or {"index": 0, "function": delta.function_call}, whole=whole)
 
-    def _without_choices(self, data: bytes, chunk: Chunk) -> None:
-        """Accept what holds only usage or nothing; some servers put an error here without calling it one."""
-        if chunk.usage is None and looks_like_error(_parsed(data)):
-            raise self._error(data)
-
     def _odd(self, data: bytes, *, event: str, cause: Exception) -> list[Event]:
         if data.strip() == b"[DONE]":
             self.done = True
@@ -200,13 +193,20 @@ class ChatDecoder:
         raise ProtocolError("the upstream sent a piece that is no chat answer", got=self._quote(data)) from cause
 
     def _error(self, data: bytes) -> ProviderError:
-        return stream_error(data, secrets=self._secrets, refine=self._refine, headers=self._headers)
+        error = stream_error(data, secrets=self._secrets, refine=self._refine, headers=self._headers)
+        error.retryable = error.retryable and not self.started  # what has begun may run on, and cost
+        return error
 
     def _quote(self, data: bytes) -> str:
         text = data.decode("utf-8", "replace")
         for secret in self._secrets:
             text = text.replace(secret, "[redacted]")
         return text[:200]
+
+
+def _is_error(data: bytes, chunk: Chunk) -> bool:
+    """Whether what holds no choices is an error that does not call itself one; usage alone is none, nor is a ping."""
+    return chunk.usage is None and looks_like_error(_parsed(data))
 
 
 def _parsed(data: bytes) -> Any:
