@@ -7,27 +7,13 @@ import msgspec
 from attrs import evolve
 
 from core_chat.errors import IncompleteStreamError, ProtocolError, ProviderError, UnavailableError
-from core_chat.events import Event, Finish, FinishReason, Route, TextDelta
+from core_chat.events import Event, Finish, Route, TextDelta
 from core_chat.http.failures import Failure
 from core_chat.openai._content import Content
 from core_chat.openai._errors import Refine, looks_like_error, stream_error
+from core_chat.openai._reasons import has_failed, reason_of
 from core_chat.openai._tools import ToolCalls
 from core_chat.openai._wire import Choice, Chunk, Delta, read_chunk, read_usage
-
-_REASONS: dict[str, FinishReason] = {
-    "content_filter": "content_filter",
-    "end_turn": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "function_call": "tool_calls",
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",
-    "stop": "stop",
-    "stop_sequence": "stop",
-    "tool_calls": "tool_calls",
-}
-_FAILED = frozenset({"abort", "aborted", "cancelled", "canceled", "error"})
 
 
 def _as_it_is(_failure: Failure) -> None:
@@ -135,16 +121,11 @@ class ChatDecoder:
         if (usage := read_usage(self._usage)) is not None:
             yield usage
         raw = self._raw_reason
-        if raw is not None and raw.lower() in _FAILED:
+        if has_failed(raw):
             raise UnavailableError(f"the upstream gave its answer up: it ended with {raw!r}")
         if raw is None and not (self.done and self._index is not None):
             raise IncompleteStreamError("the answer broke off: its end did not come")
-        yield Finish(self._reason(raw), raw=raw)
-
-    def _reason(self, raw: str | None) -> FinishReason:
-        """Map the upstream's word; one that stopped to call a tool is told as such, whatever the word for stopping."""
-        reason = "stop" if raw is None else _REASONS.get(raw.lower(), "other")
-        return "tool_calls" if reason == "stop" and self._calls else reason
+        yield Finish(reason_of(raw, called=bool(self._calls)), raw=raw)
 
     def _start(self, chunk: Chunk, events: list[Event]) -> None:
         self.started = True
