@@ -236,9 +236,9 @@ def test_a_failing_resolve_is_the_plugins_error(site: Site) -> None:
     with pytest.raises(PluginError, match="raises: resolve_model failed with KeyError"):
         registry.resolve("raises:default")
     with pytest.raises(PluginError, match="lies: resolve_model returned str, not a ModelInfo"):
-        registry.resolve("lies:m")
+        registry.resolve("lies:default")
     with pytest.raises(UnknownModelError, match="not asked, being broken: lies, raises"):
-        registry.resolve("m")
+        registry.resolve("default")
 
 
 def test_resolving_works_before_the_registry_is_entered() -> None:
