@@ -1,6 +1,7 @@
 """Replicate's HTTP API: one method per request the plugin makes."""
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -10,9 +11,10 @@ from core_chat.http import Client, Failure
 from core_replicate._names import Target
 from core_replicate._predictions import Prediction, read_prediction
 
-_METADATA_TIMEOUTS = Timeouts(connect=5, headers=10, idle=10)
-_CLEAN_UP_TIMEOUTS = Timeouts(connect=3, headers=5, idle=5)
+_QUICK = Timeouts(connect=5, headers=10, idle=10)
+_CLEAN_UP = Timeouts(connect=3, headers=5, idle=5)
 _PAGES = 5
+_UNKNOWN_ROUTE = (404, 405)
 
 
 def refine(failure: Failure) -> ProviderError | None:
@@ -25,17 +27,16 @@ def refine(failure: Failure) -> ProviderError | None:
 
 @frozen
 class Api:
-    """The requests of one call."""
+    """The requests of one call; all but the creation and the lists have short timeouts of their own.
+
+    `headers` go with the creation, verbatim.
+    """
 
     client: Client
     headers: Mapping[str, str] = field(factory=dict, repr=False)
 
-    @property
-    def _quick(self) -> Client:
-        return evolve(self.client, timeouts=_METADATA_TIMEOUTS)
-
     async def create(self, target: Target, *, inputs: Mapping[str, Any], cancel_after: int) -> Prediction:
-        """Create a prediction where this target's are created."""
+        """Create a prediction where this target's are created; the service cancels it after so many seconds."""
         body: dict[str, Any] = {"input": inputs}
         if target.deployment is not None:
             path = f"deployments/{target.deployment}/predictions"
@@ -44,39 +45,39 @@ class Api:
             body = {"version": target.version, "input": inputs}
         else:
             path = f"models/{target.model}/predictions"
-        headers = {"Cancel-After": f"{cancel_after}s", **self.headers}
+        headers = dict(self.headers)
+        if not any(name.lower() == "cancel-after" for name in headers):
+            headers["Cancel-After"] = f"{cancel_after}s"
         return read_prediction(await self.client.json("POST", path, json=body, headers=headers))
 
     async def prediction(self, prediction_id: str) -> Prediction:
         """Return a prediction as it is now."""
-        return read_prediction(await self.client.json("GET", f"predictions/{prediction_id}"))
+        return read_prediction(await self._get(f"predictions/{prediction_id}"))
 
     async def cancel(self, prediction_id: str) -> None:
-        """Cancel a prediction, with short timeouts."""
-        client = evolve(self.client, timeouts=_CLEAN_UP_TIMEOUTS)
-        async with client.send("POST", f"predictions/{prediction_id}/cancel"):
-            pass
-
-    async def last_look(self, prediction_id: str) -> Prediction:
-        """Return a prediction that has ended, with short timeouts."""
-        return read_prediction(await self._quick.json("GET", f"predictions/{prediction_id}"))
+        """Cancel a prediction."""
+        client = evolve(self.client, timeouts=_CLEAN_UP)
+        async with client.send("POST", f"predictions/{prediction_id}/cancel") as response:
+            await client.drain(response)
 
     async def model(self, name: str) -> dict[str, Any]:
         """Return a model object."""
-        return self._mapping(await self._quick.json("GET", f"models/{name}"))
+        return _mapping(await self._get(f"models/{name}"))
 
     async def version(self, model: str, version: str) -> dict[str, Any]:
         """Return a version object."""
-        return self._mapping(await self._quick.json("GET", f"models/{model}/versions/{version}"))
+        return _mapping(await self._get(f"models/{model}/versions/{version}"))
 
     async def deployment(self, name: str) -> dict[str, Any]:
         """Return a deployment object."""
-        return self._mapping(await self._quick.json("GET", f"deployments/{name}"))
+        return _mapping(await self._get(f"deployments/{name}"))
+
+    async def _get(self, path: str) -> Any:
+        return await evolve(self.client, timeouts=_QUICK).json("GET", path)
 
     async def collection(self, slug: str) -> list[Any]:
         """Return the model objects of a collection."""
-        found = self._mapping(await self.client.json("GET", f"collections/{slug}")).get("models")
-        return found if isinstance(found, list) else []
+        return _list(await self.client.json("GET", f"collections/{slug}"), "models")
 
     async def search(self, words: str) -> AsyncGenerator[Any, None]:
         """Yield the model objects that the service finds for some words.
@@ -85,27 +86,39 @@ class Api:
         """
         path = str(self.client.url("search").with_query(query=words, limit=50))
         try:
-            found = self._mapping(await self.client.json("GET", path)).get("models")
-        except ModelNotFoundError:
-            async for model in self._query(words):
-                yield model
+            hits = _list(await self.client.json("GET", path), "models")
+        except ProviderError as error:
+            if error.status not in _UNKNOWN_ROUTE:
+                raise
+        else:
+            for hit in hits:
+                yield hit.get("model") if isinstance(hit, Mapping) else None
             return
-        for hit in found if isinstance(found, list) else []:
-            yield hit.get("model") if isinstance(hit, Mapping) else None
+        async with aclosing(self._query(words)) as models:
+            async for model in models:
+                yield model
 
     async def _query(self, words: str) -> AsyncGenerator[Any, None]:
         headers = {"Content-Type": "text/plain"}
-        page = self._mapping(await self.client.json("QUERY", "models", data=words.encode(), headers=headers))
+        page = await self.client.json("QUERY", "models", data=words.encode(), headers=headers)
         for _ in range(_PAGES):
-            for model in page.get("results") or ():
+            for model in _list(page, "results"):
                 yield model
             link = page.get("next")
             if not isinstance(link, str) or not self.client.trusts(self.client.url(link)):
                 return
-            page = self._mapping(await self.client.json("GET", link))
+            page = await self.client.json("GET", link)
 
-    @staticmethod
-    def _mapping(data: object) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise ProtocolError("Replicate answered no JSON object", got=type(data).__name__)
-        return data
+
+def _mapping(data: object) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ProtocolError("Replicate answered no JSON object", got=type(data).__name__)
+    return data
+
+
+def _list(data: object, key: str) -> list[Any]:
+    """Return a list in an answer; that there is none is an error, since an empty one is written as such."""
+    found = _mapping(data).get(key)
+    if not isinstance(found, list):
+        raise ProtocolError(f"Replicate's answer holds no list of {key}", got=type(found).__name__)
+    return found

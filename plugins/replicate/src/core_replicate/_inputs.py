@@ -1,14 +1,16 @@
 """From a request to a model's inputs: the right key for each model, within its limits, and a notice for the rest."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import define, field
 
-from core_chat import ChatRequest, Image, Message, Notice, flatten
+from core_chat import ChatRequest, Image, Message, Notice, Tool, flatten
 from core_chat.messages import as_openai
-from core_replicate._schema import IMAGE_LISTS, IMAGES, MAX_TOKENS, SYSTEM, Property, Schema
+from core_replicate._schema import IMAGES, MAX_TOKENS, SYSTEM, Property, Schema
 
+_PROMPT = "prompt"
 _SAME_NAME = (
     "temperature",
     "top_p",
@@ -56,46 +58,52 @@ def build_inputs(request: ChatRequest, schema: Schema) -> Inputs:
 
 
 def _put_messages(inputs: Inputs, request: ChatRequest, schema: Schema) -> None:
-    system = [turn for turn in request.messages if turn.role == "system" and turn.text]
-    turns = [turn for turn in request.messages if turn.role != "system"]
-    system_key = schema.first(SYSTEM)
-    if schema.takes_messages and (len(turns) > 1 or (system and system_key is None)):
-        _put_message_list(inputs, request.messages)
+    messages = [turn for turn in request.messages if turn.role != "system" or turn.text.strip()]
+    system = [turn for turn in messages if turn.role == "system"]
+    turns = [turn for turn in messages if turn.role != "system"]
+    prompt_key, system_key = schema.prompt_key, schema.first(SYSTEM)
+    is_plain = len(turns) == 1 and (not system or system_key is not None)
+    if schema.takes_messages and not (is_plain and prompt_key is not None):
+        _put_message_list(inputs, messages, schema)
         return
-    if system and system_key is not None:
+    if system and turns and system_key is not None:
         inputs.values[system_key] = "\n\n".join(turn.text for turn in system)
         system = []
-    inputs.values[schema.prompt_key] = flatten([*system, *turns])
+    inputs.values[prompt_key or _PROMPT] = flatten([*system, *turns])
+    if any(turn.tool_calls for turn in turns):
+        inputs.refuse("messages", "this model takes one prompt: the tool calls in the messages are left out of it")
 
 
-def _put_message_list(inputs: Inputs, messages: Sequence[Message]) -> None:
+def _put_message_list(inputs: Inputs, messages: Sequence[Message], schema: Schema) -> None:
     # The pictures go into the model's own input for them.
     texts = [Message(turn.role, [part for part in turn.parts if not isinstance(part, Image)]) for turn in messages]
     inputs.values["messages"] = [item for turn in texts for item in as_openai(turn)]
+    if schema.prompt_key in schema.required:
+        inputs.values[schema.prompt_key or _PROMPT] = flatten(messages[-1:])
     if messages[-1].role == "assistant":
         inputs.refuse("messages", "this model answers after an assistant message, it does not continue it")
 
 
 def _put_picture_prompt(inputs: Inputs, request: ChatRequest, schema: Schema) -> None:
-    users = [turn for turn in request.messages if turn.role == "user" and turn.text]
-    inputs.values[schema.prompt_key] = users[-1].text if users else flatten(request.messages)
+    users = [turn for turn in request.messages if turn.role == "user" and turn.text.strip()]
+    inputs.values[schema.prompt_key or _PROMPT] = users[-1].text if users else flatten(request.messages)
     if len(request.messages) > 1:
         inputs.refuse("messages", "this model makes files from one prompt: only the last user message is used")
 
 
 def _put_images(inputs: Inputs, request: ChatRequest, schema: Schema) -> None:
     links = [image.as_url() for turn in request.messages for image in turn.images]
+    key = schema.first(IMAGES)
     if not links:
         return
-    many, one = schema.first(IMAGE_LISTS), schema.first(IMAGES)
-    if many is not None:
-        inputs.values[many] = links
-    elif one is not None:
-        inputs.values[one] = links[-1]
+    if key is None:
+        inputs.refuse("messages", "this model takes no images")
+    elif schema.inputs[key].type == "array":
+        inputs.values[key] = links
+    else:
+        inputs.values[key] = links[-1]
         if len(links) > 1:
             inputs.refuse("messages", f"this model takes one image: the last of {len(links)} is sent")
-    else:
-        inputs.refuse("messages", "this model takes no images")
 
 
 def _put_max_tokens(inputs: Inputs, request: ChatRequest, schema: Schema) -> None:
@@ -117,17 +125,22 @@ def _put(inputs: Inputs, schema: Schema, *, parameter: str, key: str, value: Any
         return
     fitting = _fit(value, known) if isinstance(value, int | float) else value
     if fitting != value:
-        text = f"{parameter}={value:g} is outside what this model takes; {fitting:g} is sent"
+        text = f"{parameter}={value} does not fit this model: {fitting} is sent"
         inputs.notices.append(Notice("adjusted_parameter", text, parameter))
     inputs.values[key] = fitting
 
 
 def _fit(value: float, known: Property) -> float:
-    if known.minimum is not None:
-        value = max(value, known.minimum)
-    if known.maximum is not None:
-        value = min(value, known.maximum)
-    return round(value) if known.type == "integer" else value
+    """Return the nearest value that the model takes."""
+    if known.type != "integer":
+        low, high = known.minimum, known.maximum
+    else:
+        value = round(value)
+        low = None if known.minimum is None else math.ceil(known.minimum)
+        high = None if known.maximum is None else math.floor(known.maximum)
+    if low is not None and value < low:
+        return low
+    return high if high is not None and value > high else value
 
 
 def _put_stop(inputs: Inputs, request: ChatRequest, schema: Schema) -> None:
@@ -136,9 +149,11 @@ def _put_stop(inputs: Inputs, request: ChatRequest, schema: Schema) -> None:
         return
     key = schema.first(("stop_sequences", "stop"))
     kind = schema.inputs[key].type if key is not None else None
-    if key is not None and kind == "array":
+    if schema.output == "files":
+        inputs.refuse("stop", "this model makes files, which no text stops")
+    elif key is not None and kind == "array":
         inputs.values[key] = list(request.stop)
-    elif key is not None and not any("," in word for word in request.stop):
+    elif key is not None and kind == "string" and not any("," in word for word in request.stop):
         inputs.values[key] = ",".join(request.stop)
     else:
         inputs.stop = request.stop
@@ -153,18 +168,18 @@ def _put_tools(inputs: Inputs, request: ChatRequest, schema: Schema) -> None:
 
 
 def _tool_values(request: ChatRequest) -> Iterator[tuple[str, Any]]:
+    """Yield what OpenAI-style models take under these names."""
     if request.tools:
-        yield (
-            "tools",
-            [
-                {
-                    "type": "function",
-                    "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.schema)},
-                }
-                for tool in request.tools
-            ],
-        )
-    if request.tool_choice is not None:
+        yield "tools", [_function(tool) for tool in request.tools]
+    if request.tool_choice in {"auto", "none", "required"}:
         yield "tool_choice", request.tool_choice
+    elif request.tool_choice is not None:
+        yield "tool_choice", {"type": "function", "function": {"name": request.tool_choice}}
     if request.response_format is not None:
-        yield "response_format", request.response_format
+        as_json = request.response_format == "json"
+        yield "response_format", {"type": "json_object"} if as_json else request.response_format
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.schema)}
+    return {"type": "function", "function": function}

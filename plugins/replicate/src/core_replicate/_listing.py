@@ -6,7 +6,7 @@ from contextlib import aclosing
 from core_chat import ModelInfo, ModelQuery
 from core_replicate._api import Api
 from core_replicate._names import BUNDLED, DEFAULT_MODEL
-from core_replicate._schema import IMAGE_LISTS, IMAGES, MAX_TOKENS, SYSTEM, Schema, read_schema
+from core_replicate._schema import IMAGES, MAX_TOKENS, SYSTEM, Schema, read_schema
 
 _COLLECTIONS = {"chat": "language-models", "text-to-image": "text-to-image"}
 
@@ -82,7 +82,7 @@ def _max_output(schema: Schema | None) -> int | None:
 
 def _features(schema: Schema) -> set[str]:
     keys: dict[str, tuple[str, ...]] = {
-        "images": (*IMAGE_LISTS, *IMAGES),
+        "images": IMAGES,
         "system": (*SYSTEM, "messages"),
         "tools": ("tools",),
         "reasoning": ("reasoning_effort", "thinking", "extended_thinking"),

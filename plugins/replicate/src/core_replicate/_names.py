@@ -58,3 +58,8 @@ def parse_name(name: str) -> Target | None:
 def is_owned_name(name: str) -> bool:
     """Whether a text looks like `owner/name`."""
     return _OWNED.fullmatch(name) is not None
+
+
+def is_version(text: str) -> bool:
+    """Whether a text looks like the id of a version."""
+    return _VERSION.fullmatch(text) is not None

@@ -1,10 +1,11 @@
 """Predictions as the API returns them: their state, output, usage, and the error of one that did not succeed."""
 
 import base64
-import binascii
 import json
+import math
 import mimetypes
 import re
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,12 @@ from core_chat import (
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 _LOG_LINES = 10
+_LONGEST_LOG = 2000
+_LONGEST_TEXT = 1000
 _FLAGGED = re.compile(r"\bE005\b|sensitive content|flagged|nsfw", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context.{0,3}length|context window|prompt.{0,20}too long|too many tokens", re.IGNORECASE)
-_COUNT = re.compile(r"^(Input|Output) token count: (\d+)\s*$", re.MULTILINE)
+_COUNT = re.compile(r"^(Input|Output) token count: (\d{1,12})\s*$", re.MULTILINE)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @frozen
@@ -51,9 +55,9 @@ def read_prediction(data: object) -> Prediction:
     """Return the prediction in an API answer.
 
     Raises:
-        ProtocolError: There is no prediction with an id in it.
+        ProtocolError: There is no prediction with an id in it that can be part of a path.
     """
-    if not isinstance(data, Mapping) or not isinstance(data.get("id"), str) or not data["id"]:
+    if not isinstance(data, Mapping) or not isinstance(data.get("id"), str) or not _ID.fullmatch(data["id"]):
         raise ProtocolError("Replicate's answer holds no prediction id", got=type(data).__name__)
     urls = data.get("urls")
     stream = urls.get("stream") if isinstance(urls, Mapping) else None
@@ -69,8 +73,9 @@ def read_prediction(data: object) -> Prediction:
     )
 
 
-def output_pieces(output: Any) -> list[str]:
-    """Return an output as the pieces it is made of; an object gives its `text`, or itself as JSON."""
+def output_pieces(prediction: Prediction) -> list[str]:
+    """Return the output so far as its pieces; an object gives its `text`, or at the end itself as JSON."""
+    output = prediction.output
     if output is None:
         return []
     if isinstance(output, str):
@@ -79,7 +84,7 @@ def output_pieces(output: Any) -> list[str]:
         return [item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in output]
     if isinstance(output, Mapping) and isinstance(output.get("text"), str):
         return [output["text"]]
-    return [json.dumps(output, ensure_ascii=False)]
+    return [json.dumps(output, ensure_ascii=False)] if prediction.final else []
 
 
 def usage_of(prediction: Prediction) -> Usage | None:
@@ -91,12 +96,17 @@ def usage_of(prediction: Prediction) -> Usage | None:
 
 
 def _count(value: object, otherwise: int | None) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return int(value)
+    return otherwise
 
 
-def failure_of(prediction: Prediction, *, detail: str | None = None) -> ProviderError:
-    """Return the error for a prediction that ended without success, its last log lines as a note."""
-    said = detail or prediction.error or ""
+def failure_of(prediction: Prediction, *, detail: str | None = None, secret: str | None = None) -> ProviderError:
+    """Return the error for a prediction that ended without success, the end of its log as a note.
+
+    `detail` is used where the prediction itself says nothing; `secret` is cut out of whatever is said.
+    """
+    said = _shown(prediction.error or detail or "", secret)[:_LONGEST_TEXT]
     text = f"prediction {prediction.id} {prediction.status}" + (f": {said}" if said else "")
     kind: type[ProviderError] = UnavailableError
     if prediction.status == "canceled":
@@ -106,9 +116,13 @@ def failure_of(prediction: Prediction, *, detail: str | None = None) -> Provider
     elif _TOO_LONG.search(said):
         kind = ContextLengthError
     error = kind(text, request_id=prediction.id)
-    if prediction.logs.strip():
-        error.add_note("last lines of the prediction's log:\n" + "\n".join(prediction.logs.splitlines()[-_LOG_LINES:]))
+    if log := _shown(prediction.logs, secret).splitlines()[-_LOG_LINES:]:
+        error.add_note("end of the prediction's log:\n" + "\n".join(log)[-_LONGEST_LOG:])
     return error
+
+
+def _shown(text: str, secret: str | None) -> str:
+    return (text.replace(secret, "[redacted]") if secret else text).strip()
 
 
 def as_media(link: str) -> Media:
@@ -118,12 +132,28 @@ def as_media(link: str) -> Media:
         ProtocolError: It is neither.
     """
     if link.startswith("data:"):
-        head, _, payload = link.partition(",")
-        try:
-            data = base64.b64decode(payload, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise ProtocolError("a file of the answer is broken base64", got="a broken data URI") from error
-        return Media(data=data, media_type=head[5:].partition(";")[0] or None)
-    if not link.startswith(("https://", "http://")):
+        return _read_data_uri(link)
+    try:
+        url = URL(link)
+    except ValueError:
+        url = URL()
+    if url.scheme not in {"http", "https"} or not url.host:
         raise ProtocolError("a file of the answer is no URL", got="a text that is no URL")
-    return Media(url=link, media_type=mimetypes.guess_type(URL(link).path)[0])
+    return Media(url=link, media_type=mimetypes.guess_type(url.path)[0])
+
+
+def _read_data_uri(uri: str) -> Media:
+    head, comma, payload = uri.removeprefix("data:").partition(",")
+    media_type, _, encoding = head.partition(";")
+    if not comma:
+        raise _broken_uri()
+    if not encoding.endswith("base64"):
+        return Media(data=urllib.parse.unquote_to_bytes(payload), media_type=media_type or None)
+    try:
+        return Media(data=base64.b64decode(payload, validate=True), media_type=media_type or None)
+    except ValueError as error:
+        raise _broken_uri() from error
+
+
+def _broken_uri() -> ProtocolError:
+    return ProtocolError("a file of the answer is a broken data URI", got="a broken data URI")

@@ -8,8 +8,8 @@ from attrs import frozen
 Output: TypeAlias = Literal["text", "files", "unknown"]
 MAX_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "max_length")
 SYSTEM = ("system_prompt", "system_instruction", "instructions")
-IMAGE_LISTS = ("image_input", "images", "image_inputs", "input_images")
-IMAGES = ("image", "input_image", "img")
+IMAGES = ("image_input", "images", "image_inputs", "input_images", "image", "input_image", "img")
+_DEEPEST = 4
 
 
 @frozen
@@ -37,7 +37,7 @@ class Schema:
         return next((name for name in names if name in self.inputs), None)
 
     @property
-    def prompt_key(self) -> str:
+    def prompt_key(self) -> str | None:
         """The input for the prompt: `prompt`, or else the first text that is required."""
         if "prompt" in self.inputs:
             return "prompt"
@@ -46,12 +46,12 @@ class Schema:
             for name, item in self.inputs.items()
             if item.type == "string" and name in self.required and not item.choices and not item.is_uri
         ]
-        return min(texts)[1] if texts else "prompt"
+        return min(texts)[1] if texts else None
 
     @property
     def is_usable(self) -> bool:
         """Whether some input can take the words of a request."""
-        return self.takes_messages or self.prompt_key in self.inputs
+        return self.takes_messages or self.prompt_key is not None
 
     @property
     def takes_messages(self) -> bool:
@@ -76,31 +76,42 @@ def read_schema(version: object) -> Schema | None:
     inputs = {str(name): _property(_resolve(item, schemas)) for name, item in properties.items()}
     required = schemas["Input"].get("required")
     names = frozenset(map(str, required)) if isinstance(required, list) else frozenset()
-    schema = Schema(inputs, _output(_resolve(schemas.get("Output"), schemas)), names)
+    schema = Schema(inputs, _output(_resolve(schemas.get("Output"), schemas), schemas), names)
     return schema if schema.is_usable else None
 
 
-def _resolve(item: object, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a property with the schemas it refers to laid in (`allOf` with a `$ref` is how enums are written)."""
-    if not isinstance(item, Mapping):
+def _resolve(item: object, schemas: Mapping[str, Any], *, depth: int = 0) -> dict[str, Any]:
+    """Return a schema with those it refers to laid in.
+
+    `allOf` with a `$ref` is how enums are written, `anyOf` with null how a value is made optional. What a schema says
+    itself counts before what it refers to.
+    """
+    if not isinstance(item, Mapping) or depth > _DEEPEST:
         return {}
     found = dict(item)
-    for reference in (item, *(item.get("allOf") or ()), *(item.get("anyOf") or ())):
-        if isinstance(reference, Mapping):
-            name = str(reference.get("$ref", "")).rpartition("/")[2]
-            target = schemas.get(name) if name else reference
-            if isinstance(target, Mapping):
-                found = {**target, **found}
+    name = str(item.get("$ref", "")).rpartition("/")[2]
+    for part in (schemas.get(name), *_parts(item, "allOf"), *_parts(item, "anyOf")):
+        laid_in = _resolve(part, schemas, depth=depth + 1)
+        if laid_in.get("type") != "null":
+            found = laid_in | found
+    if isinstance(found.get("type"), list):
+        found["type"] = next((kind for kind in found["type"] if kind != "null"), None)
     return found
+
+
+def _parts(item: Mapping[str, Any], key: str) -> list[Any]:
+    parts = item.get(key)
+    return parts if isinstance(parts, list) else []
 
 
 def _property(item: Mapping[str, Any]) -> Property:
     choices = item.get("enum")
+    kind = item.get("type")
     return Property(
-        type=item.get("type") if isinstance(item.get("type"), str) else None,
+        type=kind if isinstance(kind, str) else None,
         minimum=_number(item.get("minimum")),
         maximum=_number(item.get("maximum")),
-        choices=tuple(choices) if isinstance(choices, list) else (),
+        choices=tuple(choice for choice in choices if choice is not None) if isinstance(choices, list) else (),
         is_uri=item.get("format") == "uri",
         order=item["x-order"] if isinstance(item.get("x-order"), int) else 0,
     )
@@ -110,10 +121,9 @@ def _number(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _output(item: Mapping[str, Any]) -> Output:
+def _output(item: Mapping[str, Any], schemas: Mapping[str, Any]) -> Output:
     if item.get("type") == "array":
-        inner = item.get("items")
-        item = inner if isinstance(inner, Mapping) else {}
+        item = _resolve(item.get("items"), schemas)
     if item.get("type") == "string":
         return "files" if item.get("format") == "uri" else "text"
     return "unknown"

@@ -1,10 +1,7 @@
-"""The provider plugin for replicate.com (HTTP API v1, wire-compatible as of 2026-08)."""
+"""The provider plugin for replicate.com (HTTP API v1, wire-compatible as of 2026-11)."""
 
-import asyncio
 import functools
-import logging
-import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any, ClassVar
 
@@ -13,7 +10,6 @@ from attrs import define, evolve, field, frozen
 from core_chat import (
     About,
     ChatRequest,
-    CoreError,
     Event,
     Finish,
     InvalidRequestError,
@@ -28,26 +24,23 @@ from core_chat import (
     hookimpl,
     read_options,
 )
-from core_chat.cache import ExpiringCache, key_of
 from core_chat.errors import close_names, hint
 from core_chat.http import check_base_url, client_for, credential
 from core_chat.requests import number
 from core_replicate._api import Api, refine
 from core_replicate._follow import Follower
 from core_replicate._inputs import Inputs, build_inputs
+from core_replicate._lifecycle import cancel, create_whole
 from core_replicate._listing import list_models
-from core_replicate._names import BUNDLED, DEFAULT_MODEL, Target, is_owned_name, parse_name
+from core_replicate._metadata import Known, Metadata
+from core_replicate._names import BUNDLED, DEFAULT_MODEL, Target, parse_name
+from core_replicate._options import Options
 from core_replicate._predictions import Prediction, as_media, usage_of
-from core_replicate._schema import FALLBACK, Schema, read_schema
+from core_replicate._schema import FALLBACK, Schema
 from core_replicate._stop import StopFilter
 
 VENDOR_URL = "https://api.replicate.com/v1"
 VENDOR_HOSTS = ("replicate.com", "replicate.net")
-_LOG = logging.getLogger("core_chat.replicate")
-_RUN_LIMIT = 30 * 60
-_SHORTEST_CANCEL_AFTER = 5
-_CREATE_GRACE = 5.0
-_MODEL_SECONDS = 3600.0
 
 
 def _base_url(value: Any) -> str:
@@ -56,29 +49,26 @@ def _base_url(value: Any) -> str:
     return url if url.count("/") > 2 else f"{url}/v1"  # noqa: PLR2004 - the slashes of the scheme
 
 
-def _seconds(value: str | float) -> float:
+def _seconds(value: Any) -> float:
     try:
         return float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         raise InvalidRequestError(f"poll_interval must be seconds, not {value!r}", parameter="poll_interval") from None
 
 
-def _deployment(_instance: Any, _attribute: Any, value: Any) -> None:
-    if value is not None and not (isinstance(value, str) and is_owned_name(value)):
-        raise InvalidRequestError("deployment must be 'owner/name'", parameter="options")
+@frozen
+class _Job:
+    """What one call comes to, before anything is created."""
 
+    api: Api
+    target: Target
+    known: Known
+    inputs: Inputs
+    cancel_after: int
 
-@frozen(kw_only=True)
-class Options:
-    """The provider's own settings of a call.
-
-    Attributes:
-        deployment: `owner/name` of a deployment to predict with; the model's name then only says whose schema applies.
-        cancel_after: Seconds after which the service cancels the prediction by itself, at least 5.
-    """
-
-    deployment: str | None = field(default=None, validator=_deployment)
-    cancel_after: int | None = field(default=None, validator=number(_SHORTEST_CANCEL_AFTER, whole=True))
+    @property
+    def schema(self) -> Schema:
+        return self.known.schema or FALLBACK
 
 
 @define(eq=False)
@@ -88,7 +78,8 @@ class Replicate:
     Args:
         token: The API token; by default `REPLICATE_API_TOKEN`.
         base_url: Of the API, with or without `/v1`; by default `REPLICATE_BASE_URL`, else the vendor's.
-        poll_interval: Seconds between looks at a prediction that does not stream.
+        poll_interval: Seconds between looks at a prediction that does not stream; by default
+            `REPLICATE_POLL_INTERVAL`, else 0.5.
     """
 
     about: ClassVar[About] = About(
@@ -106,9 +97,7 @@ class Replicate:
     poll_interval: float = field(
         factory=env("REPLICATE_POLL_INTERVAL", "0.5"), converter=_seconds, validator=number(0.01, 60, optional=False)
     )
-    _models: ExpiringCache[tuple[str, str], dict[str, Any]] = field(
-        init=False, repr=False, factory=lambda: ExpiringCache(seconds=_MODEL_SECONDS)
-    )
+    _metadata: Metadata = field(init=False, repr=False, factory=Metadata)
 
     @hookimpl
     def resolve_model(self, name: str) -> ModelInfo | None:
@@ -118,14 +107,10 @@ class Replicate:
         if target is None:
             return None
         task = BUNDLED.get(target.model or "")
-        bundled = task is not None and target.version is None
-        return ModelInfo(
-            target.model if bundled and target.model else name,
-            tasks=None if task is None else {task},
-            known=bundled,
-            is_default=name == DEFAULT_MODEL,
-            source="bundled" if bundled else None,
-        )
+        tasks = None if task is None else {task}
+        if task is None or target.version is not None or target.model is None:
+            return ModelInfo(name, tasks=tasks, known=False)
+        return ModelInfo(target.model, tasks=tasks, is_default=target.model == DEFAULT_MODEL, source="bundled")
 
     @hookimpl
     async def list_models(self, query: ModelQuery, session: Any) -> AsyncGenerator[ModelInfo, None]:
@@ -148,150 +133,85 @@ class Replicate:
     @hookimpl
     async def stream_chat(self, request: ChatRequest, session: Any) -> AsyncGenerator[Event, None]:
         """Create a prediction and follow it; leaving early cancels it."""
-        options = read_options(Options, request)
-        api = self._api(request, session)
-        target = self._target(request, options)
-        model = await self._model(api, target)
-        schema = await self._schema(api, target, model)
-        inputs = build_inputs(request, schema or FALLBACK)
-        if schema is None:
-            yield Notice("schema_unavailable", "the model's inputs could not be looked up; the usual ones are sent")
-        for notice in inputs.notices:
+        job = await self._prepare(request, session)
+        for notice in job.inputs.notices:
             yield notice
-        after = _cancel_after(request, options)
-        prediction = await self._create(api, _settle(target, model), inputs=inputs.values, cancel_after=after)
-        follower = Follower(api, prediction, request.clock, self.poll_interval)
+        prediction = await self._create(job)
+        makes_files = job.schema.output == "files"
+        follower = Follower(job.api, prediction, request.clock, self.poll_interval, streams=not makes_files)
+        stop = StopFilter(job.inputs.stop)
+        as_event = as_media if makes_files else TextDelta
         try:
-            yield Route("replicate", request.model.name, backend=options.deployment, upstream_id=prediction.id)
-            async with aclosing(_events(follower, schema or FALLBACK, inputs)) as events:
-                async for event in events:
-                    yield event
+            yield Route("replicate", request.model.name, backend=job.target.deployment, upstream_id=prediction.id)
+            async with aclosing(follower.pieces()) as pieces:
+                async for piece in pieces:
+                    if text := stop.feed(piece):
+                        yield as_event(text)
+                    if stop.stopped:
+                        break
+            for event in _last_events(follower, stop):
+                yield event
         except ProviderError as error:
+            if held := stop.close():
+                yield TextDelta(held)
             # The prediction was made: doing it all again would run and bill a second one.
             error.retryable = False
             raise
         finally:
             if not follower.ended:
-                await _cancel(api, prediction.id)
+                await cancel(job.api, prediction.id)
 
-    def _target(self, request: ChatRequest, options: Options) -> Target:
-        target = parse_name(request.model.name)
-        if target is None:
-            raise InvalidRequestError(
-                f"{request.model.name!r} is no Replicate model: use owner/name or owner/name:version", parameter="model"
-            )
-        return evolve(target, deployment=options.deployment)
+    async def _prepare(self, request: ChatRequest, session: Any) -> _Job:
+        options = read_options(Options, request)
+        target = _target(request, options)
+        api = self._api(request, session)
+        known = await self._metadata.known(api, target)
+        inputs = build_inputs(request, known.schema or FALLBACK)
+        if known.schema is None:
+            told = "the model does not say what it takes: the usual inputs are sent"
+            inputs.notices.insert(0, Notice("schema_unavailable", told))
+        return _Job(api, target, known, inputs, options.seconds(request))
 
-    async def _model(self, api: Api, target: Target) -> dict[str, Any] | None:
-        """Return the model object, kept for an hour; None where it cannot be had, which never stops the chat."""
-        name = target.model
-        if target.deployment is not None:
-            name = await self._deployed_model(api, target.deployment)
-        if name is None:
-            return None
-        return await self._look_up(api, f"models/{name}", lambda: api.model(name))
-
-    async def _deployed_model(self, api: Api, deployment: str) -> str | None:
-        found = await self._look_up(api, f"deployments/{deployment}", lambda: api.deployment(deployment))
-        release = (found or {}).get("current_release")
-        model = release.get("model") if isinstance(release, Mapping) else None
-        return model if isinstance(model, str) and is_owned_name(model) else None
-
-    async def _look_up(self, api: Api, path: str, load: Any) -> dict[str, Any] | None:
-        try:
-            return await self._models.get((key_of(api.client.token), path), load, clock=api.client.clock)
-        except ProviderError as error:
-            _LOG.debug("no metadata from %s: %s", path, type(error).__name__)
-            return None
-
-    async def _schema(self, api: Api, target: Target, model: dict[str, Any] | None) -> Schema | None:
-        if model is None:
-            return None
-        latest = model.get("latest_version")
-        version, name = target.version, target.model
-        if version is None or name is None or (isinstance(latest, Mapping) and latest.get("id") == version):
-            return read_schema(latest)
-        path = f"models/{name}/versions/{version}"
-        return read_schema(await self._look_up(api, path, lambda: api.version(name, version))) or read_schema(latest)
-
-    async def _create(self, api: Api, target: Target, *, inputs: Mapping[str, Any], cancel_after: int) -> Prediction:
-        """Create the prediction; a community model is tried as an official one first and then by its latest version."""
-        create = functools.partial(_shielded_create, api, inputs=inputs, cancel_after=cancel_after)
+    async def _create(self, job: _Job) -> Prediction:
+        """Create the prediction; a community model is run by its latest version, as soon as it is known for one."""
+        target, latest = job.target, job.known.latest
+        by_name = target.version is None and target.deployment is None
+        if by_name and job.known.is_official is False:
+            target = evolve(target, version=latest)
+        create = functools.partial(create_whole, job.api, inputs=job.inputs.values, cancel_after=job.cancel_after)
         try:
             return await create(target)
         except ModelNotFoundError as error:
-            if target.version is None and target.deployment is None and target.model is not None:
-                model = await self._look_up(api, f"models/{target.model}", lambda: api.model(target.model or ""))
-                latest = _latest_version(model)
-                if latest is not None:
-                    return await create(evolve(target, version=latest))
-            close = close_names(target.model or "", BUNDLED)
-            raise ModelNotFoundError(
-                f"{error.text}{hint(close)}", suggestions=close, status=error.status, request_id=error.request_id
-            ) from error
+            if not by_name or target.version is not None:
+                raise _not_found(error, target) from error
+            latest = latest or (await self._metadata.known(job.api, target)).latest
+            if latest is None:
+                raise _not_found(error, target) from error
+        return await create(evolve(target, version=latest))
 
 
-def _settle(target: Target, model: dict[str, Any] | None) -> Target:
-    """Predict with the latest version where the model object says that the model is no official one."""
-    if target.version is None and target.deployment is None and model is not None and model.get("is_official") is False:
-        return evolve(target, version=_latest_version(model))
-    return target
+def _target(request: ChatRequest, options: Options) -> Target:
+    target = parse_name(request.model.name)
+    if target is None:
+        raise InvalidRequestError(
+            f"{request.model.name!r} is no Replicate model: use owner/name or owner/name:version", parameter="model"
+        )
+    return evolve(target, deployment=options.deployment)
 
 
-def _latest_version(model: dict[str, Any] | None) -> str | None:
-    latest = (model or {}).get("latest_version")
-    version = latest.get("id") if isinstance(latest, Mapping) else None
-    return version if isinstance(version, str) else None
+def _not_found(error: ModelNotFoundError, target: Target) -> ModelNotFoundError:
+    close = close_names(target.model or "", BUNDLED)
+    text = f"{error.text}{hint(close)}"
+    return ModelNotFoundError(text, suggestions=close, status=error.status, request_id=error.request_id)
 
 
-def _cancel_after(request: ChatRequest, options: Options) -> int:
-    if options.cancel_after is not None:
-        return options.cancel_after
-    total = request.timeouts.total
-    return _RUN_LIMIT if total is None else max(_SHORTEST_CANCEL_AFTER, math.ceil(total))
-
-
-async def _shielded_create(api: Api, target: Target, *, inputs: Mapping[str, Any], cancel_after: int) -> Prediction:
-    """Create a prediction; whoever leaves meanwhile waits for its id, five seconds at most, so that it is canceled."""
-    task = asyncio.ensure_future(api.create(target, inputs=inputs, cancel_after=cancel_after))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=_CREATE_GRACE)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-        elif not task.cancelled() and task.exception() is None:
-            await _cancel(api, task.result().id)
-        raise
-
-
-async def _cancel(api: Api, prediction_id: str) -> None:
-    try:
-        await api.cancel(prediction_id)
-    except CoreError as error:
-        _LOG.debug("prediction %s could not be canceled: %s", prediction_id, type(error).__name__)
-
-
-async def _events(follower: Follower, schema: Schema, inputs: Inputs) -> AsyncGenerator[Event, None]:
-    """Turn the pieces of a prediction into events, up to its `Finish`."""
-    if schema.output == "files":
-        # A file's stream carries the same links as its output, in more shapes: the output is asked for.
-        follower.prediction = evolve(follower.prediction, stream_url=None)
-    stop = StopFilter(inputs.stop)
-    async with aclosing(follower.pieces()) as pieces:
-        async for piece in pieces:
-            if schema.output == "files":
-                yield as_media(piece)
-            elif text := stop.feed(piece):
-                yield TextDelta(text)
-            if stop.stopped:
-                yield Finish("stop", raw="stop text")
-                return
-    if rest := stop.close():
-        yield TextDelta(rest)
-    if not follower.prediction.final:
-        await follower.look()
+def _last_events(follower: Follower, stop: StopFilter) -> Iterator[Event]:
+    """Yield what follows the last piece of an answer that is complete."""
+    if stop.stopped:
+        yield Finish("stop", raw="stop text")
+        return
+    if held := stop.close():
+        yield TextDelta(held)
     if (usage := usage_of(follower.prediction)) is not None:
         yield usage
-    yield Finish("stop", raw="succeeded")
+    yield Finish("stop", raw=follower.prediction.status)
