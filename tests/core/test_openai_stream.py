@@ -199,6 +199,13 @@ async def test_an_endless_page_is_given_up() -> None:
         await ask(Response.stream([b"<" * 65536] * 40, content_type="text/html"))
 
 
+async def test_a_long_first_event_is_read() -> None:
+    """However much stands in it, up to what a line may have."""
+    long = "x" * 3_000_000
+    chunk = json.dumps({"choices": [{"index": 0, "delta": {"content": long}, "finish_reason": "stop"}]})
+    assert (await ask(Response.sse([chunk])))[1:] == [TextDelta(long), Finish("stop", raw="stop")]
+
+
 async def test_refine_is_asked_about_errors_inside_an_answer() -> None:
     """A plugin's own reading of an error holds whatever the status was."""
 
