@@ -251,6 +251,13 @@ async def test_a_process_that_cannot_be_started_is_an_error(monkeypatch: pytest.
         await Renderer().render("x", MESSAGES)
 
 
+async def test_a_frozen_application_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its executable is no interpreter."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(InvalidRequestError, match="frozen application"):
+        await Renderer().render("x", MESSAGES)
+
+
 TURNS = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content|trim }}</>{% endfor %}"
     "{% if add_generation_prompt %}<a>{% endif %}"

@@ -1,11 +1,15 @@
 """What a model's chat template is, and what it is given."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core_chat.messages import Message, Text, Tool, ToolCall, ToolResult
+from core_chat.messages import Message, Reasoning, Text, Tool, ToolCall, ToolResult, read_messages
+from core_chat.models import ModelInfo
+from core_chat.requests import ChatRequest
+from core_huggingface.rendering import Renderer
 from core_huggingface.templates import find_template, special_tokens, template_variables
 
 
@@ -80,7 +84,7 @@ def test_the_variables_are_those_of_the_vendors_tools() -> None:
                 ],
             },
             {"role": "tool", "tool_call_id": "c1", "name": "add", "content": "4"},
-            {"role": "tool", "tool_call_id": "c2", "name": None, "content": "?"},
+            {"role": "tool", "tool_call_id": "c2", "content": "?"},
         ],
         "tools": [
             {"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}}
@@ -91,8 +95,47 @@ def test_the_variables_are_those_of_the_vendors_tools() -> None:
     }
 
 
+def test_what_is_not_there_has_no_key() -> None:
+    """Templates ask whether a key is there; thoughts go by the name that templates know."""
+    variables = template_variables(
+        [Message("assistant", [Reasoning("Hm"), Text("Yes")])], tools=[Tool("add")], tokens={}, more={}
+    )
+    assert variables["messages"] == [{"role": "assistant", "content": "Yes", "reasoning_content": "Hm"}]
+    assert set(variables["tools"][0]["function"]) == {"name", "parameters"}
+
+
+def test_odd_lists_of_templates_hold_none() -> None:
+    """Whatever the Hub sends, nothing is raised."""
+    odd: list[Any] = [{"a": 1, "b": 2}, {"name": 1, "template": "x"}, {"name": "default", "template": 5}, "x"]
+    assert find_template({"config": {"tokenizer_config": {"chat_template": odd}}}) is None
+
+
 def test_without_tools_the_variable_is_null() -> None:
     """Templates ask whether there are tools by asking whether it is null."""
     variables = template_variables([Message("user", [Text("a"), Text("b")])], tokens={}, more={})
     assert variables["tools"] is None
     assert variables["messages"] == [{"role": "user", "content": "ab"}]
+
+
+RECORDED = Path(__file__).parents[2].parent / "shared/recorded/huggingface/chat_templates_expected.json"
+BEYOND_THE_CORE = {
+    "CohereForAI/c4ai-command-r-v01": "tools of a shape of its own",
+    "NousResearch/Hermes-2-Pro-Llama-3-8B (JSON Schema)": "what a tool returns",
+    "meta-llama/Llama-3.1-8B-Instruct": "what a tool returns",
+    "meta-llama/Llama-3.2-11B-Vision-Instruct": "a picture without data",
+    "zai-org/GLM-5.1": "references to tools",
+}
+"""Recorded conversations with something in them that the core's messages and tools do not have."""
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded bodies are not here")
+async def test_recorded_conversations_render_the_same_through_the_cores_messages() -> None:
+    """Reading them as messages and giving them to the template loses nothing."""
+    cases = json.loads(RECORDED.read_text(encoding="utf-8"))
+    for case in (case for name, case in cases.items() if name not in BEYOND_THE_CORE):
+        given = dict(case["data"])
+        messages = read_messages(given.pop("messages"))
+        request = ChatRequest(model=ModelInfo("m"), messages=messages, tools=given.pop("tools", None) or ())
+        more = {"add_generation_prompt": False, **given}
+        variables = template_variables(messages, tools=request.tools, tokens={}, more=more)
+        assert await Renderer().render(case["chat_template"], variables) == case["target"]

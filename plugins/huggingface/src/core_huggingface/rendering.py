@@ -118,6 +118,8 @@ class Renderer:
 async def _start() -> asyncio.subprocess.Process:
     """Start the process: isolated (`-I`), without site-packages (`-S`), without what the environment holds."""
     environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    if getattr(sys, "frozen", False):
+        raise _refusal("needs a Python interpreter to be rendered in, and a frozen application has none")
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable,

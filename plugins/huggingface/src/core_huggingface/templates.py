@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core_chat.messages import Message, Tool
+from core_chat.messages import Message, Reasoning, Tool, ToolResult
 
 
 def find_template(model: Mapping[str, Any], *, tools: bool = False) -> str | None:
@@ -54,21 +54,23 @@ def template_variables(
 ) -> dict[str, Any]:
     """Return what a template is rendered with; `more` is what this model's template takes beside the usual."""
     turns = [turn for message in messages for turn in _turns(message)]
-    functions = [
-        {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": dict(t.schema)}}
-        for t in tools
-    ]
+    functions = [{"type": "function", "function": _function(tool)} for tool in tools]
     usual = {"messages": turns, "tools": functions or None, "documents": None, "add_generation_prompt": True}
     return {**tokens, **usual, **more}
 
 
+def _function(tool: Tool) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
+    return {"name": tool.name, **description, "parameters": dict(tool.schema)}
+
+
 def _turns(message: Message) -> list[dict[str, Any]]:
+    """Return a message as a template sees it: what is not there has no key, since templates ask for keys."""
     if message.role == "tool":
-        return [
-            {"role": "tool", "tool_call_id": part.id, "name": part.name, "content": part.content}
-            for part in message.tool_results
-        ]
+        return [_result(part) for part in message.tool_results]
     turn: dict[str, Any] = {"role": message.role, "content": message.text}
+    if thoughts := "".join(part.text for part in message.parts if isinstance(part, Reasoning)):
+        turn["reasoning_content"] = thoughts
     if message.tool_calls:
         # Templates write the arguments out with `tojson`, so they want the object and not its text.
         turn["tool_calls"] = [
@@ -76,6 +78,11 @@ def _turns(message: Message) -> list[dict[str, Any]]:
             for call in message.tool_calls
         ]
     return [turn]
+
+
+def _result(result: ToolResult) -> dict[str, Any]:
+    name = {"name": result.name} if result.name else {}
+    return {"role": "tool", "tool_call_id": result.id, **name, "content": result.content}
 
 
 def _parsed(arguments: str) -> Any:
