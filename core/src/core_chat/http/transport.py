@@ -83,5 +83,19 @@ async def read_chunk(response: aiohttp.ClientResponse) -> bytes:
     try:
         return await response.content.readany()
     except (aiohttp.ClientError, OSError) as error:
+        if left := _left_behind(response.content):
+            return left
         _forget_secrets(error)
         raise IncompleteStreamError("the connection broke in the middle of the answer") from error
+
+
+def _left_behind(body: aiohttp.StreamReader) -> bytes:
+    """Return what came before the connection broke and nobody has read yet; aiohttp raises first and keeps it."""
+    broken = body.exception()
+    if broken is None:
+        return b""
+    body.set_exception(None)  # type: ignore[arg-type]  # it is the one public way to read on
+    try:
+        return body.read_nowait()
+    finally:
+        body.set_exception(broken)
