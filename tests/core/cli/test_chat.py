@@ -293,7 +293,7 @@ def test_with_a_sandbox_no_other_provider_is_asked(run_here: "Run", monkeypatch:
     assert run_here("chat", "-m", "bare:", "Hi").code == 0
     done = run_here("chat", "--sandbox", "-m", "bare:", "Hi")
     assert (done.code, done.out) == (2, b"")
-    assert "no sandbox for bare: there are echo:" in done.err
+    assert "no sandbox for bare; --sandbox has echo:" in done.err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -118,10 +118,12 @@ def test_a_traceback_is_shown_only_with_debug(run_here: "Run") -> None:
     plain = run_here("chat", "-m", "echo:crash", "Hi")
     assert (plain.code, "Traceback" in plain.err) == (1, False)
     assert plain.err.startswith("Error: echo failed with KeyError\n")
+    crashed = run_here("chat", "--debug", "-m", "echo:crash", "Hi")
+    assert "KeyError: '[redacted]'" in crashed.err
     debugged = run_here("chat", "--debug", "-m", "echo:broken-off", "Hi")
     assert "Traceback" in debugged.err
     assert "echo:broken-off failed: IncompleteStreamError" in debugged.err
-    assert "canary" not in plain.err + debugged.err
+    assert "canary" not in plain.err + crashed.err + debugged.err
 
 
 def test_with_json_an_error_before_the_call_is_json_too(run_here: "Run") -> None:

@@ -73,6 +73,3 @@ def read_message(given: str | None) -> str | None:
         if piped.strip():
             parts.append(piped)
     return "\n\n".join(parts) if parts else None
-
-
-__all__ = ["chat", "read_message"]

@@ -131,7 +131,7 @@ def choose_model(registry: Registry, model: str | None, *, sandbox: bool) -> Mod
     if model is not None:
         provider, colon, _ = model.partition(":")
         if sandbox and colon and provider in registry.plugins and provider not in there:
-            raise click.UsageError(f"--sandbox has no sandbox for {provider}: there are {listed}")
+            raise click.UsageError(f"there is no sandbox for {provider}; --sandbox has {listed}")
         return registry.resolve(model)
     if sandbox:
         for name in sorted(there, key=lambda name: name != _FIRST):

@@ -1,6 +1,7 @@
 """Telling an error, as the options of the command want it told."""
 
-import sys
+import os
+import re
 
 import click
 from attrs import define
@@ -8,6 +9,9 @@ from attrs import define
 from core_chat.cli.errors import as_json, describe, exit_code
 from core_chat.cli.render import write_json
 from core_chat.cli.terminal import complain
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+_SHORTEST = 6
 
 
 @define
@@ -18,12 +22,20 @@ class Flags:
     as_json: bool = False
 
 
+def redacted(text: str) -> str:
+    """Return a traceback without the keys of the environment: people paste it, and others wrote its errors' texts."""
+    keys = [value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST]
+    for key in sorted(keys, key=len, reverse=True):
+        text = text.replace(key, "[redacted]")
+    return text
+
+
 def report(error: Exception, flags: Flags) -> int:
     """Say what went wrong and return the exit code for it."""
     if flags.debug:
         import traceback
 
-        traceback.print_exception(error, file=sys.stderr)
+        click.echo(redacted("".join(traceback.format_exception(error))), err=True, nl=False)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
     elif flags.as_json:
