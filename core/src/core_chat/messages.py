@@ -16,6 +16,7 @@ __all__ = [
     "Message",
     "MessagesInput",
     "Part",
+    "PartsInput",
     "Readable",
     "Reasoning",
     "Role",
@@ -33,10 +34,11 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[str, ...] = get_args(Role)
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidRequestError(f"a part of a message holds a str, not {type(value).__name__}", parameter="messages")
-    return value
+def _text(value: str) -> str:
+    given: object = value
+    if not isinstance(given, str):
+        raise InvalidRequestError(f"a part of a message holds a str, not {type(given).__name__}", parameter="messages")
+    return given
 
 
 @frozen
@@ -72,11 +74,13 @@ class ToolResult:
 
 
 Part: TypeAlias = Text | Image | Reasoning | ToolCall | ToolResult
+PartsInput: TypeAlias = "str | Part | Iterable[str | Part]"
 _PARTS: tuple[type, ...] = get_args(Part)
 _TURNS: dict[type, tuple[str, ...]] = {ToolResult: ("tool",), ToolCall: ("assistant",), Reasoning: ("assistant",)}
 
 
-def _parts(value: object) -> tuple[Part, ...]:
+def _parts(given: PartsInput) -> tuple[Part, ...]:
+    value: object = given
     if isinstance(value, str):
         return (Text(value),)
     if isinstance(value, _PARTS):
@@ -244,7 +248,7 @@ def _read_part(part: object, where: str) -> Part:
         kind = part.get("type")
         if kind in ("text", "input_text", "output_text"):
             _check_keys(part, ("type", "text"), where)
-            return Text(part.get("text"))
+            return Text(part.get("text"))  # type: ignore[arg-type]  # Text refuses what is none
         if kind in ("image_url", "input_image"):
             return _read_image_part(part, where)
     name = part.get("type") if isinstance(part, Mapping) else type(part).__name__
