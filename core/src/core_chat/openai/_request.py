@@ -8,6 +8,7 @@ from attrs import evolve, field, frozen
 from core_chat.errors import InvalidRequestError, close_names, hint
 from core_chat.events import Notice
 from core_chat.messages import Image, Message, Text, Tool, as_openai
+from core_chat.notices import unsupported
 from core_chat.requests import ChatRequest
 
 _PASSED_ON = (
@@ -20,7 +21,7 @@ _PASSED_ON = (
     "reasoning_effort",
 )
 _PICTURE = Text("[picture]")
-_UNKNOWN_TO_THE_WIRE = ("top_k", "width", "height", "aspect_ratio")
+_TAKEN = frozenset({*_PASSED_ON, "stop", "response_format", "tools", "tool_choice", "images"})
 
 
 @frozen
@@ -64,12 +65,7 @@ def chat_body(request: ChatRequest, *, also: tuple[str, ...] = ()) -> Body:
 
 
 def _notices(request: ChatRequest, *, known: tuple[str, ...]) -> list[Notice]:
-    provider = request.model.provider
-    notices = [
-        Notice("parameter_ignored", f"{provider} takes no {name}; it was not sent", parameter=name)
-        for name in _UNKNOWN_TO_THE_WIRE
-        if getattr(request, name) is not None and name not in known and name not in request.extra
-    ]
+    notices = list(unsupported(request, taken={*_TAKEN, *known}))
     if any(_has_own_pictures(message) for message in request.messages):
         told = "pictures that the assistant made cannot be sent back; a word stands in their place"
         notices.append(Notice("images_left_out", told, parameter="messages"))
