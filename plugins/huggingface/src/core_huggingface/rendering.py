@@ -50,6 +50,11 @@ class Limits:
     template: int = 1_000_000
     output: int = 4_000_000
 
+    @property
+    def mebibytes(self) -> int:
+        """The memory, for people."""
+        return self.memory >> 20
+
 
 @define(eq=False)
 class Renderer:
@@ -173,7 +178,7 @@ def _library_folders() -> list[str]:
 _FAILURES = {
     "refused": "does not take these messages: {detail}",
     "output": "writes more than {limits.output} characters",
-    "memory": "needs more than {limits.memory} bytes of memory",
+    "memory": "needs more than {limits.mebibytes} MiB of memory",
     "security": "does what a template may not: {detail}",
     "syntax": "is broken: {detail}",
     "error": "fails: {detail}",

@@ -45,7 +45,7 @@ class Job:
         """Return the link to the picture; for two models it leads nowhere good."""
         if self.asked.model.endswith(("/gone", "/endless")):
             return f"{request.url.origin()}/files/{self.asked.model.rpartition('/')[2]}.png"
-        return keep_file(request, f"{self.id}.png", self.asked.picture())
+        return keep_file(request, self.asked.picture())
 
 
 @define(eq=False)

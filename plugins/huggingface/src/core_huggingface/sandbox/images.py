@@ -75,7 +75,7 @@ async def hf_inference(request: web.Request, name: str) -> web.StreamResponse:
     if name == "sandbox/picture-html":
         return web.Response(text=_PAGE, content_type="text/html")
     if name == "sandbox/picture-json":
-        return web.json_response({"output": [keep_file(request, "hf.png", asked.picture())]})
+        return web.json_response({"output": [keep_file(request, asked.picture())]})
     if name == "sandbox/picture-base64":
         return web.json_response({"data": [{"b64_json": _base64(asked)}]})
     headers = {"x-compute-type": "sandbox", "x-compute-time": "0.01", "X-Request-Id": "sandbox-picture"}
@@ -122,7 +122,7 @@ async def _openai(request: web.Request) -> web.Response:
     if asked.model == "sandbox/unavailable":
         return web.json_response({"error": {"message": "Service Unavailable", "code": None}}, status=503)
     if body.get("response_format") not in ("b64_json", "base64"):
-        return web.json_response({"data": [{"index": 0, "url": keep_file(request, "open.png", asked.picture())}]})
+        return web.json_response({"data": [{"index": 0, "url": keep_file(request, asked.picture())}]})
     return web.json_response({"created": 1, "data": [{"index": 0, "b64_json": _base64(asked)}]})
 
 

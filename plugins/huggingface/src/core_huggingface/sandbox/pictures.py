@@ -41,8 +41,9 @@ def add_routes(application: web.Application) -> None:
     application.router.add_get("/files/{name}", _file)
 
 
-def keep_file(request: web.Request, name: str, data: bytes) -> str:
+def keep_file(request: web.Request, data: bytes) -> str:
     """Keep a picture and return its link, whose extension need not be true."""
+    name = f"{zlib.crc32(data):08x}.png"
     request.app[FILES][name] = data
     return f"{request.url.origin()}/files/{name}"
 
