@@ -98,7 +98,7 @@ async def test_tools_go_into_a_template_and_nowhere_else(model: dict[str, Any], 
     prompt = await _prompt(Message("user", "Hi"), model=model, tools=[Tool("add")], tool_choice="add")
     assert [(notice.code, notice.parameter) for notice in prompt.notices] == [
         (code, "tools"),
-        ("parameter_ignored", "tool_choice"),
+        ("unsupported_parameter", "tool_choice"),
     ]
     assert ("'name': 'add'" in prompt.text) is (model is MODEL)
 

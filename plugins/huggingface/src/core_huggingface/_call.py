@@ -75,7 +75,7 @@ class Call:
     def notices(self) -> tuple[Notice, ...]:
         """What has to be told before a chat is sent."""
         idle = [
-            Notice("parameter_ignored", f"the option {name} means nothing to a chat", parameter="options")
+            Notice("unsupported_parameter", f"the option {name} means nothing to a chat", parameter="options")
             for name in _given(self.options, ("prompt", *IMAGE_ONLY))
         ]
         return (*idle, *self._body.notices)

@@ -38,7 +38,7 @@ def read_wish(request: ChatRequest, options: ImageOptions, *, model: str) -> tup
         width, height = size_for(request.aspect_ratio, width=width, height=height)
     elif request.aspect_ratio is not None:
         told = "width and height were given, so the aspect ratio was left out"
-        notices.append(Notice("parameter_ignored", told, parameter="aspect_ratio"))
+        notices.append(Notice("unsupported_parameter", told, parameter="aspect_ratio"))
     wish = Wish(
         model=model,
         prompt=prompt,
@@ -55,7 +55,7 @@ def read_wish(request: ChatRequest, options: ImageOptions, *, model: str) -> tup
 
 def _meaningless(request: ChatRequest) -> list[Notice]:
     return [
-        Notice("parameter_ignored", f"{name} means nothing to a model that makes pictures", parameter=name)
+        Notice("unsupported_parameter", f"{name} means nothing to a model that makes pictures", parameter=name)
         for name in _WITHOUT_MEANING
         if getattr(request, name) not in (None, ())
     ]

@@ -82,7 +82,7 @@ def _lost(request: ChatRequest, *, tools: bool) -> list[Notice]:
         notices.append(Notice("tools_as_text" if tools else "tools_ignored", told, parameter="tools"))
     if request.tool_choice not in (None, "auto"):
         told = "a model that is given a prompt cannot be told which tool to call"
-        notices.append(Notice("parameter_ignored", told, parameter="tool_choice"))
+        notices.append(Notice("unsupported_parameter", told, parameter="tool_choice"))
     return notices
 
 

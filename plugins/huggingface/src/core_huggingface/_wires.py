@@ -181,11 +181,11 @@ def lost_notices(shape: Shape, request: ChatRequest) -> list[Notice]:
     """Return what a caller is told before a shape is asked."""
     provider = request.model.provider
     notices = [
-        Notice("parameter_ignored", f"{provider}: {name} {_WHY.get(name, _NO_WORD)}; it was left out", parameter=name)
+        Notice("unsupported_parameter", f"{provider}: {name} {_WHY.get(name, _NO_WORD)}; it was left out", parameter=name)
         for name in lost_parameters(shape, request)
     ]
     notices += [
-        Notice("parameter_ignored", f"the model does not know {name!r}; it was left out", parameter="extra")
+        Notice("unsupported_parameter", f"the model does not know {name!r}; it was left out", parameter="extra")
         for name in request.extra
         if name in shape.without
     ]

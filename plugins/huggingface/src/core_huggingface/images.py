@@ -141,7 +141,7 @@ def _in_order(places: Sequence[Place], wish: Wish) -> list[tuple[Place, Order]]:
 
 def _lost(order: Order, provider: str) -> list[Notice]:
     return [
-        Notice("parameter_ignored", f"{provider} cannot be told {name}; it was left out", parameter=_parameter(name))
+        Notice("unsupported_parameter", f"{provider} cannot be told {name}; it was left out", parameter=_parameter(name))
         for name in order.lost
     ]
 

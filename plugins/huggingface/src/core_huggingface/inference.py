@@ -194,7 +194,7 @@ class _Call:
     def idle(self, names: tuple[str, ...], what: str) -> list[Notice]:
         """Return what is told of options that have no meaning for this task."""
         return [
-            Notice("parameter_ignored", f"the option {name} means nothing to {what}", parameter="options")
+            Notice("unsupported_parameter", f"the option {name} means nothing to {what}", parameter="options")
             for name in self._given(names)
         ]
 
