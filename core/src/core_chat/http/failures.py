@@ -75,7 +75,7 @@ class Failure:
         if self.data is not None or not self.body:
             return ""
         if title := _TITLE.search(self.body):
-            return f"an HTML page titled {title[1].decode('utf-8', 'replace').strip()!r}"
+            return f"an HTML page titled {' '.join(title[1].decode('utf-8', 'replace').split())!r}"
         if self.body.lstrip()[:1] == b"<":
             return "an HTML page"
         return self.body.decode("utf-8", "replace")
