@@ -1,5 +1,6 @@
 """What a model takes and gives, from the OpenAPI schema its model object carries."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -118,7 +119,9 @@ def _property(item: Mapping[str, Any]) -> Property:
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return value
+    return None
 
 
 def _output(item: Mapping[str, Any], schemas: Mapping[str, Any]) -> Output:

@@ -1,10 +1,13 @@
-"""Stop texts for models that take none: the answer is cut where one begins."""
+"""Stop texts for models that take none: the answer is cut where the first one to be complete begins."""
 
 from collections.abc import Sequence
 
 
 class StopFilter:
-    """Passes text on until a stop text appears; what could be the beginning of one is held back."""
+    """Passes text on until a stop text is complete; what could be the beginning of one is held back.
+
+    However the text is cut into pieces, the same of it is passed on.
+    """
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = tuple(words)
@@ -16,11 +19,11 @@ class StopFilter:
         if not self._words:
             return piece
         text = self._held + piece
-        found = [position for word in self._words if (position := text.find(word)) >= 0]
+        found = [(start + len(word), start) for word in self._words if (start := text.find(word)) >= 0]
         if found:
             self.stopped = True
             self._held = ""
-            return text[: min(found)]
+            return text[: min(found)[1]]
         keep = max(self._overlap(text, word) for word in self._words)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
