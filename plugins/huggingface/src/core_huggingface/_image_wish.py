@@ -3,23 +3,12 @@
 from core_chat.errors import InvalidRequestError
 from core_chat.events import Notice
 from core_chat.messages import Message
+from core_chat.notices import UNSUPPORTED, asked
 from core_chat.requests import ChatRequest
 from core_huggingface._image_requests import Wish, size_for
 from core_huggingface._options import ImageOptions
 
-_WITHOUT_MEANING = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "max_tokens",
-    "stop",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "response_format",
-    "tools",
-    "tool_choice",
-)
+_WITH_MEANING = frozenset({"seed", "width", "height", "aspect_ratio"})
 
 
 def read_wish(request: ChatRequest, options: ImageOptions, *, model: str) -> tuple[Wish, list[Notice]]:
@@ -38,7 +27,7 @@ def read_wish(request: ChatRequest, options: ImageOptions, *, model: str) -> tup
         width, height = size_for(request.aspect_ratio, width=width, height=height)
     elif request.aspect_ratio is not None:
         told = "width and height were given, so the aspect ratio was left out"
-        notices.append(Notice("unsupported_parameter", told, parameter="aspect_ratio"))
+        notices.append(Notice(UNSUPPORTED, told, parameter="aspect_ratio"))
     wish = Wish(
         model=model,
         prompt=prompt,
@@ -55,9 +44,9 @@ def read_wish(request: ChatRequest, options: ImageOptions, *, model: str) -> tup
 
 def _meaningless(request: ChatRequest) -> list[Notice]:
     return [
-        Notice("unsupported_parameter", f"{name} means nothing to a model that makes pictures", parameter=name)
-        for name in _WITHOUT_MEANING
-        if getattr(request, name) not in (None, ())
+        Notice(UNSUPPORTED, f"{name} means nothing to a model that makes pictures", parameter=name)
+        for name in asked(request)
+        if name not in _WITH_MEANING
     ]
 
 

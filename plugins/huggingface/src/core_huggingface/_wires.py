@@ -9,6 +9,7 @@ from attrs import frozen
 
 from core_chat.errors import InvalidRequestError, ProviderError
 from core_chat.events import Notice
+from core_chat.notices import UNSUPPORTED, asked
 from core_chat.requests import ChatRequest
 
 Wire: TypeAlias = Literal["tgi", "completions"]
@@ -35,21 +36,7 @@ _COMPLETIONS_NAMES = (
     "frequency_penalty",
 )
 _TGI_TOP_LEVEL = ("inputs", "parameters", "stream", "options", "model")
-_ASKED = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "max_tokens",
-    "stop",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "response_format",
-    "width",
-    "height",
-    "aspect_ratio",
-)
+_TOLD_WITH_THE_PROMPT = ("tools", "tool_choice")
 _NO_WORD = "has no place in what this endpoint takes"
 _FOR_PICTURES = "is for pictures, which options={'task': 'text-to-image'} asks for where the model is not known"
 _WHY = dict.fromkeys(("width", "height", "aspect_ratio"), _FOR_PICTURES)
@@ -173,19 +160,18 @@ def lost_parameters(shape: Shape, request: ChatRequest) -> list[str]:
     known = {name for name in _COMPLETIONS_NAMES if shape.wire == "completions"}
     if shape.wire == "tgi":
         known = {name for name, sent in _TGI_NAMES.items() if _takes(name, request) and sent not in shape.without}
-    asked = [name for name in _ASKED if not _is_unset(getattr(request, name)) and name not in request.extra]
-    return [name for name in asked if name not in known]
+    return [name for name in asked(request) if name not in known and name not in _TOLD_WITH_THE_PROMPT]
 
 
 def lost_notices(shape: Shape, request: ChatRequest) -> list[Notice]:
     """Return what a caller is told before a shape is asked."""
     provider = request.model.provider
     notices = [
-        Notice("unsupported_parameter", f"{provider}: {name} {_WHY.get(name, _NO_WORD)}; it was left out", parameter=name)
+        Notice(UNSUPPORTED, f"{provider}: {name} {_WHY.get(name, _NO_WORD)}; it was left out", parameter=name)
         for name in lost_parameters(shape, request)
     ]
     notices += [
-        Notice("unsupported_parameter", f"the model does not know {name!r}; it was left out", parameter="extra")
+        Notice(UNSUPPORTED, f"the model does not know {name!r}; it was left out", parameter="extra")
         for name in request.extra
         if name in shape.without
     ]

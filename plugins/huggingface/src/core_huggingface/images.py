@@ -7,6 +7,7 @@ from attrs import define, evolve, field, frozen
 from core_chat.errors import ModelNotFoundError, ProviderError
 from core_chat.events import Event, Finish, Media, Notice, Route
 from core_chat.http import Client
+from core_chat.notices import UNSUPPORTED
 from core_chat.requests import PARAMETERS, ChatRequest
 from core_huggingface._fallback import may_work_elsewhere
 from core_huggingface._hub import Serving
@@ -141,7 +142,7 @@ def _in_order(places: Sequence[Place], wish: Wish) -> list[tuple[Place, Order]]:
 
 def _lost(order: Order, provider: str) -> list[Notice]:
     return [
-        Notice("unsupported_parameter", f"{provider} cannot be told {name}; it was left out", parameter=_parameter(name))
+        Notice(UNSUPPORTED, f"{provider} cannot be told {name}; it was left out", parameter=_parameter(name))
         for name in order.lost
     ]
 
