@@ -112,6 +112,8 @@ def _advice(error: BaseException) -> str:
             return f"Set {error.variable}{page}. {advice}"
         case TimedOutError(timeout="total"):
             return "Give it longer with --timeout."
+        case PermissionDeniedError(reason=str()):
+            return ""  # its text says more than the status does
         case ModelNotFoundError(suggestions=(_, *_)):
             return f"Did you mean {', '.join(error.suggestions)}?"
     return advice.format(provider=getattr(error, "provider", None) or "")
