@@ -1,5 +1,6 @@
 """The emulator: its routes, who may do what, and what it remembers for tests."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -44,6 +45,13 @@ class Emulator:
         flagged: A message with one of these texts is refused as inappropriate.
         slow: Seconds `sandbox/slow-start` waits.
         now: Seconds since 1970, for expiry.
+
+    Attributes:
+        store: All messages.
+        received: Every chat request, oldest first.
+        histories: What the model was shown for each of them that was answered.
+        opened: Set once an answer has begun.
+        left: Set once a caller has left in the middle of one.
     """
 
     dialects: Sequence[Dialect] = DIALECTS
@@ -55,7 +63,8 @@ class Emulator:
     store: Store = field(init=False)
     received: list[Received] = field(init=False, factory=list)
     histories: list[list[dict[str, Any]]] = field(init=False, factory=list)
-    open_streams: int = field(init=False, default=0)
+    opened: asyncio.Event = field(init=False, factory=asyncio.Event)
+    left: asyncio.Event = field(init=False, factory=asyncio.Event)
 
     def __attrs_post_init__(self) -> None:
         self.store = Store(self.now)
@@ -181,7 +190,7 @@ class Emulator:
         response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        self.open_streams += 1
+        self.opened.set()
         try:
             async with aclosing(player.lines()) as lines:
                 async for line in lines:
@@ -190,8 +199,9 @@ class Emulator:
         except Broken:
             if request.transport is not None:
                 request.transport.close()
-        finally:
-            self.open_streams -= 1
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
         return response
 
 
