@@ -116,7 +116,9 @@ class Call:
         identity = {} if self.user is None else {"X-Anonymous-User-ID": self.user}
         headers = {**identity, **self.request.headers}
         model = self.request.model
-        self.reader = ThreadReader(model=model.name, provider=model.provider, after=self._parent)
+        self.reader = ThreadReader(
+            model=model.name, provider=model.provider, after=self._parent, secret=self.client.token
+        )
         try:
             async with self.client.send("POST", PATHS[generation], data=form, headers=headers) as response:
                 if "html" in response.content_type:

@@ -13,7 +13,12 @@ from core_chat.events import ReasoningDelta, TextDelta
 _decode = msgspec.json.Decoder().decode
 
 
-def read_line(line: bytes) -> dict[str, Any]:
+def without(secret: str | None, text: str) -> str:
+    """Return a text of the upstream's, for an error, with the caller's key cut out."""
+    return text.replace(secret, "[redacted]") if secret else text
+
+
+def read_line(line: bytes, *, secret: str | None = None) -> dict[str, Any]:
     """Return a line as the object it is.
 
     Raises:
@@ -22,9 +27,9 @@ def read_line(line: bytes) -> dict[str, Any]:
     try:
         data = _loads(line)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError("a line of the answer is no JSON", got=_shown(line)) from error
+        raise ProtocolError("a line of the answer is no JSON", got=_shown(line, secret)) from error
     if not isinstance(data, dict):
-        raise ProtocolError("a line of the answer is no JSON object", got=_shown(line))
+        raise ProtocolError("a line of the answer is no JSON object", got=_shown(line, secret))
     return data
 
 
@@ -35,8 +40,8 @@ def _loads(line: bytes) -> Any:
         return json.loads(line)  # Python's servers write half a surrogate pair, which only Python reads
 
 
-def _shown(line: bytes) -> str:
-    return f"{line[:60].decode('utf-8', 'replace')!r}, {len(line)} bytes"
+def _shown(line: bytes, secret: str | None) -> str:
+    return f"{without(secret, line.decode('utf-8', 'replace'))[:60]!r}, {len(line)} bytes"
 
 
 def get(data: Mapping[str, Any], name: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core_allenai._errors import stream_error
-from core_allenai._lines import Channel, arguments_of, get, messages_of, read_line, text_of
+from core_allenai._lines import Channel, arguments_of, get, messages_of, read_line, text_of, without
 from core_chat.errors import ContextLengthError, IncompleteStreamError, ProtocolError, ProviderError
 from core_chat.events import Event, Finish, FinishReason, Notice, ReasoningDelta, Route, TextDelta, ToolCallDelta
 
@@ -30,6 +30,7 @@ class ThreadReader:
         model: What was asked for, for the `Route`.
         provider: The provider's name, for the `Route`.
         after: The id of the message this turn continues; it and what stands before it is no part of the answer.
+        secret: The caller's key, to be cut out of what the service tells of failures.
 
     Attributes:
         root: The id of the thread.
@@ -39,7 +40,9 @@ class ThreadReader:
         failure: What the lines told of going wrong, to be raised at their end.
     """
 
-    def __init__(self, *, model: str, provider: str = "allenai", after: str | None = None) -> None:
+    def __init__(
+        self, *, model: str, provider: str = "allenai", after: str | None = None, secret: str | None = None
+    ) -> None:
         self.root: str | None = None
         self.answer: str | None = None
         self.last: str | None = None
@@ -47,6 +50,7 @@ class ThreadReader:
         self._provider = provider
         self._model = model
         self._after = after
+        self._secret = secret
         self._routed = False
         self._started = False
         self._text = Channel(TextDelta)
@@ -63,7 +67,7 @@ class ThreadReader:
         Raises:
             ProviderError: The line reports that the answer failed, or is no line of this protocol.
         """
-        data = read_line(line)
+        data = read_line(line, secret=self._secret)
         kind = data.get("type")
         if kind == "modelResponse" or (kind is None and "content" in data and "role" not in data):
             return list(self._piece(data, self._text))
@@ -85,13 +89,13 @@ class ThreadReader:
         elif kind == "error":
             yield from self._typed_error(data)
         elif "error" in data:
-            raise stream_error(str(data["error"]), reason=str(data.get("reason", "")))
+            raise stream_error(without(self._secret, str(data["error"])), reason=str(data.get("reason", "")))
         else:
             _log.debug("a line of unknown type %r was skipped", kind)
 
     def _typed_error(self, data: Mapping[str, Any]) -> Iterator[Event]:
         code = str(data.get("errorCode", ""))
-        text = str(data.get("errorDescription") or code)
+        text = without(self._secret, str(data.get("errorDescription") or code))
         if data.get("errorSeverity") in ("warning", "info"):
             yield Notice("upstream_warning", text)
             return
@@ -187,7 +191,7 @@ class ThreadReader:
         self._finish_reason = reason
         if self.failure is None and (reason in _FAILED or text_of(message, "errorCode")):
             text = text_of(message, "errorDescription") or f"the answer ended early: {reason}"
-            self.failure = stream_error(text, reason=reason or "")
+            self.failure = stream_error(without(self._secret, text), reason=reason or "")
 
     def close(self) -> None:
         """Check, at the end of the lines, that the answer is whole.
