@@ -6,12 +6,9 @@ from collections.abc import Callable
 from core_chat.events import TextDelta
 from core_chat.testing import faults
 from core_chat.testing.contract._bench import Bench, FaultAt, is_streamed
-from core_chat.testing.contract._run import require, skip
+from core_chat.testing.contract._run import require, skip, turn
 from core_chat.testing.contract._subject import Rehearsal, Subject
 from core_chat.testing.responses import Response, Stall, size_of
-
-_TURNS = 10
-"""Of the event loop: what a task that has been cancelled may take to end."""
 
 
 class LeavingLaws(Subject):
@@ -74,7 +71,7 @@ class LeavingLaws(Subject):
         reached.cancel()
         await asyncio.wait({reached})
         require(not call.done(), "the call ended although the upstream had not")
-        await _turn()
+        await turn()
         call.cancel()
         await asyncio.wait({call}, timeout=self.patience)
         require(call.cancelled(), "the call was cancelled and did not end with CancelledError")
@@ -88,14 +85,9 @@ class LeavingLaws(Subject):
             raise AssertionError(text) from error
 
     async def _require_no_task(self, bench: Bench, before: set[asyncio.Task[object]]) -> None:
-        await _turn()
+        await turn()
         left = asyncio.all_tasks() - before - bench.upstream.tasks
         require(not left, f"left behind after the call: {', '.join(map(repr, left))}")
-
-
-async def _turn() -> None:
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
 
 
 def _stalled_midway(response: Response, stall: Stall) -> Response:

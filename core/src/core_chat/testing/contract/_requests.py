@@ -121,7 +121,7 @@ class RequestLaws(Subject):
 
         async def scenario() -> None:
             await self.rehearse()
-            async with self.bench(self.play(), times=3) as bench:
+            async with self.bench(self.play(), times=2) as bench:
                 first = await self._requests_with(bench, self.key)
                 second = await self._requests_with(bench, f"{self.key}-2")
                 require(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 from unittest import mock
 
+_TURNS = 10
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -29,6 +30,12 @@ def skip(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+async def turn() -> None:
+    """Let the event loop turn a few times: for a cancelled task to end, for a connection to be seen."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
 def run(scenario: Scenario, *, deadline: float) -> None:
     """Run a scenario in an event loop of its own, in a thread of its own, for `deadline` seconds at most.
 
@@ -40,7 +47,7 @@ def run(scenario: Scenario, *, deadline: float) -> None:
     def work() -> None:
         blocked: list[str] = []
         try:
-            with _noting_blocking_calls(blocked):
+            with _refusing_blocking_calls(blocked):
                 asyncio.run(_limited(scenario, deadline))
         except BaseException as error:  # noqa: BLE001 - it is raised again in the thread of the test
             failures.append(error)
@@ -49,9 +56,9 @@ def run(scenario: Scenario, *, deadline: float) -> None:
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
     thread.start()
-    thread.join(deadline + 5)
+    thread.join(1.5 * deadline)
     if thread.is_alive():
-        raise AssertionError(f"the event loop is blocked, for {deadline + 5:g} s now, at:\n{_stack(thread)}")
+        raise AssertionError(f"the event loop did not turn for {deadline / 2:g} s, being blocked at:\n{_stack(thread)}")
     if failures:
         raise failures[0]
 
@@ -71,25 +78,37 @@ def _stack(thread: threading.Thread) -> str:
     return "".join(traceback.format_stack(frame)[-4:]) if frame else "(no Python frame)"
 
 
-@contextmanager
-def _noting_blocking_calls(blocked: list[str]) -> Iterator[None]:
-    """Refuse, in this thread, the calls that block an event loop most often, and note where they were made."""
-    thread, sleep, connect = threading.get_ident(), time.sleep, socket.socket.connect
+class _Watched(threading.local):
+    """Per thread: where the calls that were refused are noted, or None where calls may block."""
 
-    def refuse(call: str) -> None:
-        caller = traceback.extract_stack(limit=3)[0]
-        blocked.append(f"{call} in {caller.name} ({caller.filename}:{caller.lineno})")
-        raise AssertionError(f"{call} blocks the event loop")
+    blocked: list[str] | None = None
+
+    def check(self, call: str) -> None:
+        """Refuse a call in a thread that must not block, and note who made it."""
+        if self.blocked is not None:
+            callers = reversed(traceback.extract_stack(limit=6)[:-2])
+            places = (f"{caller.name} ({caller.filename}:{caller.lineno})" for caller in callers)
+            self.blocked.append(f"{call} in {', called from '.join(places)}")
+            raise AssertionError(f"{call} blocks the event loop")
+
+
+_watched = _Watched()
+
+
+@contextmanager
+def _refusing_blocking_calls(blocked: list[str]) -> Iterator[None]:
+    """Refuse, in this thread, the calls that block an event loop most often."""
+    sleep, connect = time.sleep, socket.socket.connect
 
     def checked_sleep(seconds: float) -> None:
-        if threading.get_ident() == thread:
-            refuse("time.sleep")
+        _watched.check("time.sleep")
         sleep(seconds)
 
     def checked_connect(self: socket.socket, address: Any) -> None:
-        if threading.get_ident() == thread and self.gettimeout() != 0:
-            refuse("a blocking socket's connect")
+        if self.gettimeout() != 0:
+            _watched.check("a blocking socket's connect")
         connect(self, address)
 
+    _watched.blocked = blocked
     with mock.patch.object(time, "sleep", checked_sleep), mock.patch.object(socket.socket, "connect", checked_connect):
         yield

@@ -5,7 +5,7 @@ import asyncio
 from core_chat.errors import ProviderError
 from core_chat.models import ModelInfo
 from core_chat.testing import faults
-from core_chat.testing.contract._run import require, skip
+from core_chat.testing.contract._run import require, skip, turn
 from core_chat.testing.contract._subject import Subject
 
 _NAMES = ("no-such-model", "owner/no-such-model", "owner/name:0123abcd", "org/model:novita", "ünï \u2028", "x" * 5000)
@@ -36,7 +36,7 @@ class ShapeLaws(Subject):
             async with self.bench() as bench:
                 for name in ("", *_NAMES):
                     self._resolve(bench.provider, name)
-                await asyncio.sleep(0)
+                await turn()
                 require(not bench.upstream.connections, "constructing or resolving opened a connection")
                 others = asyncio.all_tasks() - {asyncio.current_task()}
                 require(not others, f"constructing or resolving started {others}")

@@ -1,22 +1,23 @@
 """The laws of the stream: whole answers are exact, broken ones are errors."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
 from typing import TypeVar
 
 from core_chat.clock import SYSTEM_CLOCK
-from core_chat.events import Finish
+from core_chat.events import Finish, TextDelta
 from core_chat.reply import Conversation
 from core_chat.testing import faults
-from core_chat.testing.contract._bench import FaultAt, Outcome
+from core_chat.testing.contract._bench import FaultAt, Outcome, is_streamed
 from core_chat.testing.contract._run import require, skip
 from core_chat.testing.contract._subject import Rehearsal, Subject, provider_error
-from core_chat.testing.responses import Response
+from core_chat.testing.responses import Response, Stall
 
 T = TypeVar("T")
-_MOST_SPLITS = 256
-_MOST_CUTS = 128
+_MOST_SPLITS = 128
+_MOST_CUTS = 96
 _CONTINUATION = 0x80
 """The two highest bits of the bytes inside a UTF-8 character."""
 
@@ -90,6 +91,25 @@ class StreamLaws(Subject):
             at = min(len(outcome.pieces), len(expected)) if at is None else at
             got = f"{outcome.pieces[at : at + 2]!r} instead of {expected[at : at + 2]!r}"
             raise AssertionError(f"{how}, the text differs from piece {at} on: {got}")
+
+    def test_pieces_come_as_they_are_sent(self) -> None:
+        """Every piece that the upstream has sent is there while it has not ended yet: none is held back."""
+
+        async def scenario() -> None:
+            rehearsal = await self.rehearse()
+            if not is_streamed(rehearsal.response):
+                skip("the upstream does not stream: all pieces come with the last")
+            waiting = partial(faults.stall, stall=Stall(), at=rehearsal.end(self.optional_end))
+            async with self.bench(self.play(), alter=FaultAt(fault=waiting, number=rehearsal.number)) as bench:
+                missing = len(self.pieces)
+                try:
+                    async with asyncio.timeout(self.patience), bench.stream() as stream:
+                        while missing:
+                            missing -= isinstance(await anext(stream), TextDelta)
+                except TimeoutError:
+                    require(not missing, f"of {len(self.pieces)} pieces that were sent, {missing} are held back")
+
+        self.run(scenario)
 
     def test_a_cut_is_an_error(self) -> None:
         """A connection that closes before the end is an error that carries the text so far, never a short answer."""

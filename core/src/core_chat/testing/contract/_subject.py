@@ -54,8 +54,8 @@ class Subject:
 
     Attributes:
         model: The model to ask for; empty for the provider's default.
-        key: The key that every call is made with. A provider that takes a token may be given this one in `make`, so
-            that its repr is looked at too.
+        key: The key that every call is made with. A provider that takes a token may be given this one in `make`,
+            which shows whether its repr hides it.
         prompt: What is asked.
         pieces: The pieces of text that `answer` is asked to stream.
         optional_end: How many of the last pieces of the stream's body may be missing from an answer that still counts
@@ -86,13 +86,17 @@ class Subject:
         """Return a new provider that sends all its requests to `base_url`, such as `http://127.0.0.1:8123`."""
         raise NotImplementedError(f"{type(self).__name__} must override make(base_url) and return the provider")
 
-    def answer(self, pieces: list[str]) -> Play:
+    def make_without_key(self, base_url: str) -> object:
+        """Return the provider as `make` does, but without a key; to override where `make` gives it one."""
+        return self.make(base_url)
+
+    def answer(self, pieces: list[str]) -> Play:  # noqa: ARG002 - a signature to override
         """Return what the upstream answers during one call so that the answer's text is these pieces.
 
         One response, a list in the order of the requests, or routes such as `{"POST /v1/*": Response(…)}`; functions of
         the request where an answer has to hold a link (`request.origin`). Give the stream one body piece per event.
         """
-        skip(f"override answer(pieces) to return the upstream's responses that stream {len(pieces)} pieces of text")
+        skip("override answer(pieces) to return the upstream's responses that stream these pieces")
 
     def error(self, status: int) -> Response:
         """Return the upstream's answer with an error status; every request gets it."""
@@ -121,12 +125,13 @@ class Subject:
         alter: FaultAt | None = None,
         strict: bool = False,
         url: str | None = None,
+        key: bool = True,
         clock: Clock | None = None,
     ) -> AsyncIterator[Bench]:
         """Yield a new provider in a new registry over an upstream that plays `play`."""
         script, routes = scripted(play, times=times)
         async with Upstream(*script, routes=routes, alter=alter, strict=strict) as upstream:
-            provider = self.make(url or upstream.url)
+            provider = (self.make if key else self.make_without_key)(url or upstream.url)
             async with registry_over(provider, name=self.name, clock=clock) as registry:
                 yield Bench(
                     provider=provider,
