@@ -26,6 +26,7 @@ from core_chat.errors import (
 )
 from core_chat.events import Finish, Notice
 from core_chat.http import Client, client_for, credential
+from core_chat.notices import UNSUPPORTED
 from core_chat.requests import ChatRequest
 
 if TYPE_CHECKING:
@@ -85,19 +86,21 @@ class Call:
             return
         self._told.add(generation)
         if generation != "v4-message" and self.host_asked:
-            yield Notice("host_ignored", f"{generation} chooses the host itself", parameter="options")
+            yield Notice(UNSUPPORTED, f"{generation} chooses the host itself", parameter="options")
         if generation != "v5":
             yield from self._notices_of_v4(generation)
         elif self.preparation.settings.private is not None:
-            yield Notice("private_ignored", "v5 keeps no visibility: private was not sent", parameter="options")
+            yield Notice(UNSUPPORTED, "v5 keeps no visibility: private was not sent", parameter="options")
 
     def _notices_of_v4(self, generation: str) -> Iterator[Notice]:
         for name in ("temperature", "top_p"):
             if getattr(self.request, name) == 0:
-                yield Notice("zero_ignored", f"{generation} takes {name}=0 for the model's default", parameter=name)
+                yield Notice(
+                    "adjusted_parameter", f"{generation} takes {name}=0 for the model's default", parameter=name
+                )
         tools = self.preparation.tools
         if self.plan.state is not None and tools and tools != self.plan.state.tools:
-            yield Notice("tools_fixed", f"{generation} keeps the tools a conversation began with", parameter="tools")
+            yield Notice(UNSUPPORTED, f"{generation} keeps the tools a conversation began with", parameter="tools")
 
     @asynccontextmanager
     async def sent(self, post: Post) -> AsyncIterator[ClientResponse]:

@@ -44,7 +44,7 @@ def form_fields(request: ChatRequest, post: Post, *, parent: str | None, setting
         ("toolDefinitions", settings.tool_definitions or None),
         ("selectedTools", settings.selected_tools),
         ("stop", request.stop),
-        *((name if oldest else camel(name), getattr(request, name)) for name in LIMITED),
+        *((name if oldest else camel(name), getattr(request, name)) for name in LIMITED if name not in request.extra),
     ]
     kept = [(name, value) for name, value in fields if name not in request.extra]
     return [(name, text) for name, value in (*kept, *request.extra.items()) for text in _texts(name, value)]

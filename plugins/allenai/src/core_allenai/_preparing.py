@@ -14,19 +14,11 @@ from core_allenai._turns import Post
 from core_chat.errors import InvalidRequestError, ProviderError
 from core_chat.events import Notice
 from core_chat.http import Client
+from core_chat.notices import UNSUPPORTED, unsupported
 from core_chat.requests import ChatRequest
 
-UNSUPPORTED = (
-    "top_k",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "response_format",
-    "width",
-    "height",
-    "aspect_ratio",
-)
+TAKEN = frozenset({*LIMITED, "stop", "tools", "tool_choice", "images"})
+"""The parameters the service takes."""
 
 
 @define(eq=False, kw_only=True)
@@ -67,12 +59,9 @@ class Preparation:
         return notices
 
     def _unsupported(self) -> Iterator[Notice]:
-        for name in UNSUPPORTED:
-            if getattr(self.request, name) is not None:
-                yield Notice("unsupported_parameter", f"the Playground has no {name}", parameter=name)
+        yield from unsupported(self.request, taken=TAKEN)
         if self.request.tool_choice not in (None, "auto", "none"):
-            told = "the Playground lets the model choose a tool or none"
-            yield Notice("unsupported_parameter", told, parameter="tool_choice")
+            yield Notice(UNSUPPORTED, "the Playground lets the model choose a tool or none", parameter="tool_choice")
 
     async def _find_entry(self) -> Sequence[Notice]:
         if self.entry is not None:
@@ -94,13 +83,13 @@ class Preparation:
         definitions = ""
         if self.request.tools and self.request.tool_choice != "none":
             if self.entry is not None and not self.entry.can_call_tools:
-                yield Notice("unsupported_parameter", f"{self.entry.id} cannot call tools", parameter="tools")
+                yield Notice(UNSUPPORTED, f"{self.entry.id} cannot call tools", parameter="tools")
             else:
                 form = tool_form(self.request.tools)
                 definitions = form.definitions
                 if form.dropped:
                     told = f"the Playground drops {', '.join(form.dropped)} from tool schemas"
-                    yield Notice("tool_schema_reduced", told, parameter="tools")
+                    yield Notice("adjusted_parameter", told, parameter="tools")
         self.settings = evolve(self.settings, tool_definitions=definitions)
         self.tools = digest(definitions, self.settings.selected_tools)
 

@@ -77,8 +77,8 @@ def _notices(messages: Sequence[Message]) -> tuple[Notice, ...]:
             Notice("history_as_text", "the earlier turns were sent as one text: the Playground takes no list")
         )
     if messages[-1].role == "assistant":
-        told = "the Playground cannot continue an assistant's turn; the model was asked to by the text alone"
-        notices.append(Notice("continuation_as_text", told))
+        told = "the Playground has no way to continue an assistant's turn; the model was asked to by the text alone"
+        notices.append(Notice("continuation_uncertain", told, parameter="messages"))
     if any("\r\n" in message.text for message in messages):
         notices.append(Notice("line_ends", "the Playground turns CRLF into LF"))
     return tuple(notices)

@@ -11,6 +11,7 @@ from core_allenai._errors import stream_error
 from core_allenai._lines import Channel, arguments_of, get, messages_of, read_line, text_of, without
 from core_chat.errors import ContextLengthError, IncompleteStreamError, ProtocolError, ProviderError
 from core_chat.events import Event, Finish, FinishReason, Notice, ReasoningDelta, Route, TextDelta, ToolCallDelta
+from core_chat.http import message_in
 
 _log = logging.getLogger("core_chat.allenai")
 _SERVICE_TOOLS = frozenset({"internal", "model_context_protocol"})
@@ -89,7 +90,8 @@ class ThreadReader:
         elif kind == "error":
             yield from self._typed_error(data)
         elif "error" in data:
-            raise stream_error(without(self._secret, str(data["error"])), reason=str(data.get("reason", "")))
+            text = message_in(data["error"]) or str(data["error"])
+            raise stream_error(without(self._secret, text), reason=str(data.get("reason", "")))
         else:
             _log.debug("a line of unknown type %r was skipped", kind)
 
