@@ -9,6 +9,7 @@ class TestEcho(ProviderContract):
 
 from core_chat.testing.contract._bench import Play
 from core_chat.testing.contract._errors import ErrorLaws
+from core_chat.testing.contract._keys import KeyLaws
 from core_chat.testing.contract._leaving import LeavingLaws
 from core_chat.testing.contract._requests import RequestLaws
 from core_chat.testing.contract._shape import ShapeLaws
@@ -16,7 +17,7 @@ from core_chat.testing.contract._stream import StreamLaws
 from core_chat.testing.contract._subject import PIECES
 
 
-class ProviderContract(ShapeLaws, StreamLaws, LeavingLaws, ErrorLaws, RequestLaws):
+class ProviderContract(ShapeLaws, StreamLaws, LeavingLaws, ErrorLaws, RequestLaws, KeyLaws):
     """Subclass it in a test module, override `make`, and pytest runs the laws; no key, no internet, no pytest plugin.
 
     A provider that speaks HTTP overrides `answer` too: its upstream's responses for given pieces of text. Laws that

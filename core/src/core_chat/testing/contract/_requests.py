@@ -1,4 +1,4 @@
-"""The laws of requests: what a caller asks for is honoured or told, and a key stays with its call."""
+"""The laws of requests: what a caller asks for is honoured or told, never dropped."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ from typing import Any
 from core_chat.errors import InvalidRequestError
 from core_chat.messages import Image, Message, Tool
 from core_chat.testing import faults
-from core_chat.testing.contract._bench import Bench, FaultAt
+from core_chat.testing.contract._bench import FaultAt
 from core_chat.testing.contract._run import require, skip
 from core_chat.testing.contract._subject import Subject
 from core_chat.testing.requests import Request
@@ -37,7 +37,7 @@ _PARAMETERS: Mapping[str, tuple[Any, str]] = {
 
 
 class RequestLaws(Subject):
-    """What a caller asks for is honoured or told, and a key stays with its call."""
+    """What a caller asks for is honoured or told, never dropped."""
 
     def test_parameters_are_honoured_or_told(self) -> None:
         """Every parameter reaches the upstream, or a Notice names it, or it is refused: none is dropped silently."""
@@ -116,28 +116,17 @@ class RequestLaws(Subject):
 
         self.run(scenario)
 
-    def test_a_key_stays_with_its_call(self) -> None:
-        """The key of one call is in no request of the next, which is sent with its own, or with none."""
+    def test_an_unknown_option_is_refused(self) -> None:
+        """An option that the provider does not have is an InvalidRequestError, and nothing is sent."""
 
         async def scenario() -> None:
-            await self.rehearse()
-            async with self.bench(self.play(), times=2) as bench:
-                first = await self._requests_with(bench, self.key)
-                second = await self._requests_with(bench, f"{self.key}-2")
-                require(
-                    not _carrying(second, self.key, but=f"{self.key}-2"), "a key was sent with the call after its own"
-                )
-                if _carrying(first, self.key):
-                    require(_carrying(second, f"{self.key}-2"), "the second call was not sent with its own key")
+            async with self.bench(self.play()) as bench:
+                outcome = await bench.ask(options={"no_such_option": 1})
+            text = "an unknown option must be refused: read_options(OptionsClass, request) does it"
+            require(isinstance(outcome.error, InvalidRequestError), f"{text}; it gave {outcome.error!r}")
+            require(not bench.upstream.requests, "a request was sent before the unknown option was refused")
 
         self.run(scenario)
-
-    @staticmethod
-    async def _requests_with(bench: Bench, key: str) -> list[Request]:
-        before = len(bench.upstream.requests)
-        outcome = await bench.ask(api_key=key)
-        require(outcome.error is None, f"a second call of the same provider ended with {outcome.error!r}")
-        return bench.upstream.requests[before:]
 
     def test_answers_do_not_mix(self) -> None:
         """Two answers of one provider that come at the same time, byte by byte, are each whole."""
@@ -160,13 +149,4 @@ def _sent(requests: Sequence[Request], mark: str) -> bool:
     return any(
         mark.encode() in sent.body or mark in sent.path or any(mark in value for value in sent.query.values())
         for sent in requests
-    )
-
-
-def _carrying(requests: Sequence[Request], key: str, *, but: str = "\0") -> bool:
-    """Whether a key is anywhere in the requests, `but` being another key that may hold it."""
-    return any(
-        key in place.replace(but, "")
-        for sent in requests
-        for place in (*sent.headers.values(), *sent.query.values(), sent.path, sent.body.decode("latin-1"))
     )
