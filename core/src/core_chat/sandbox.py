@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from core_chat._entries import installed
-from core_chat.errors import CoreError, PluginError
+from core_chat._entries import installed, source_of
+from core_chat.errors import CoreError, PluginConflictError, PluginError
 from core_chat.hooks import SANDBOXES
 
 if TYPE_CHECKING:
@@ -56,8 +56,11 @@ async def sandboxes(only: Iterable[str] | None = None, *, port: int = 0) -> Asyn
 
     Raises:
         PluginError: A sandbox cannot be loaded or started, or a name is not installed.
+        PluginConflictError: Two distributions have a sandbox of that name.
     """
-    found = {entry.name: entry for entry in installed(SANDBOXES)}
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in installed(SANDBOXES):
+        found.setdefault(entry.name, []).append(entry)
     names = sorted(found) if only is None else list(only)
     async with AsyncExitStack() as stack:
         config: dict[str, dict[str, Any]] = {}
@@ -66,7 +69,7 @@ async def sandboxes(only: Iterable[str] | None = None, *, port: int = 0) -> Asyn
                 raise PluginError(
                     f"no installed plugin has a sandbox {name!r}; there are: {', '.join(sorted(found)) or 'none'}"
                 )
-            sandbox = _load(found[name])
+            sandbox = _load(found[name], name)
             try:
                 arguments = await stack.enter_async_context(sandbox(port=port and port + offset))
                 config.update({provider: dict(values) for provider, values in arguments.items()})
@@ -78,9 +81,12 @@ async def sandboxes(only: Iterable[str] | None = None, *, port: int = 0) -> Asyn
         yield config
 
 
-def _load(entry: EntryPoint) -> Sandbox:
+def _load(entries: list[EntryPoint], name: str) -> Sandbox:
+    if len(entries) > 1:
+        who = " and ".join(sorted(map(source_of, entries)))
+        raise PluginConflictError(f"{who} both have a sandbox {name!r}: uninstall one of them", plugin=name)
     try:
-        sandbox: Sandbox = entry.load()
+        sandbox: Sandbox = entries[0].load()
     except (Exception, SystemExit) as error:
-        raise PluginError(f"the sandbox {entry.name!r} cannot be loaded: {error!r}", plugin=entry.name) from error
+        raise PluginError(f"the sandbox {name!r} cannot be loaded: {error!r}", plugin=name) from error
     return sandbox
