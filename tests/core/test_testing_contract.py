@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,18 @@ import pytest
 from attrs import define, frozen
 from tests.core.testing_wire import NoOptions, Wire
 
-from core_chat import ChatRequest, Event, Finish, ModelInfo, TextDelta, hookimpl, read_options
+from core_chat import (
+    ChatRequest,
+    Event,
+    Finish,
+    IncompleteStreamError,
+    ModelInfo,
+    Notice,
+    ProtocolError,
+    TextDelta,
+    hookimpl,
+    read_options,
+)
 from core_chat.testing import ProviderContract, Response
 
 
@@ -104,6 +116,48 @@ class TestPolledByRoutes(TestPolled):
     def answer(self, pieces: list[str]) -> Any:
         made, waiting, ready, stream = super().answer(pieces)
         return {"POST /jobs": made, "GET /jobs/1": [waiting, ready], "GET /jobs/*/stream": stream}
+
+
+@define(eq=False)
+class Resuming(Wire):
+    """Asks for the whole answer when its stream breaks, and ends at stop texts by itself."""
+
+    def notices(self, request: ChatRequest) -> list[Notice]:
+        """Leave out stop, which is honoured here."""
+        return [notice for notice in Wire.notices(self, request) if notice.parameter != "stop"]
+
+    @hookimpl
+    async def stream_chat(self, request: ChatRequest, session: aiohttp.ClientSession) -> AsyncGenerator[Event, None]:
+        """Stream, and get the rest where that broke off."""
+        seen = ""
+        with suppress(IncompleteStreamError, ProtocolError):
+            async with aclosing(Wire.stream_chat(self, request, session)) as events:
+                async for event in events:
+                    seen += event.text if isinstance(event, TextDelta) else ""
+                    if any(word in seen for word in request.stop):
+                        yield Finish("stop")
+                        return
+                    yield event
+                    if isinstance(event, Finish):
+                        return
+        whole = await self.client(request, session).json("GET", "answer")
+        if not isinstance(whole, str):
+            raise ProtocolError("the answer is no text", got=type(whole).__name__)
+        if whole[len(seen) :]:
+            yield TextDelta(whole[len(seen) :])
+        yield Finish("stop")
+
+
+class TestResuming(ProviderContract):
+    """What breaks need not be an error where the provider can get the rest."""
+
+    pieces = ("Hello", "\n", " ", "日本", "🎈")
+
+    def make(self, base_url: str) -> object:
+        return Resuming(base_url)
+
+    def answer(self, pieces: list[str]) -> Any:
+        return {"POST /chat": TestWire().answer(pieces), "GET /answer": Response.json("".join(pieces))}
 
 
 def test_pytest_alone_runs_the_contract(tmp_path: Path) -> None:

@@ -56,7 +56,14 @@ class RequestLaws(Subject):
         if name in outcome.noticed or isinstance(outcome.error, InvalidRequestError):
             return True
         require(outcome.error is None, f"{name}={value!r} ended with {outcome.error!r}")
-        return _sent(bench.upstream.requests, mark)
+        return _sent(bench.upstream.requests, mark) or (name == "stop" and await self._stops_by_itself())
+
+    async def _stops_by_itself(self) -> bool:
+        """Whether the provider ends the answer at a stop text that the upstream was not told of."""
+        word = max((piece.strip() for piece in self.pieces), key=len)
+        async with self.bench(self.play()) as bench:
+            outcome = await bench.ask(stop=[word])
+        return outcome.error is None and word not in "".join(outcome.pieces)
 
     def test_notices_make_strict_calls_fail_before_anything_is_generated(self) -> None:
         """What cannot be honoured is told before the generating request, so that `strict` can still stop it."""

@@ -12,7 +12,7 @@ from core_chat.reply import Conversation
 from core_chat.testing import faults
 from core_chat.testing.contract._bench import FaultAt, Outcome, is_streamed
 from core_chat.testing.contract._run import require, skip
-from core_chat.testing.contract._subject import Rehearsal, Subject, provider_error
+from core_chat.testing.contract._subject import Subject, provider_error
 from core_chat.testing.responses import Response, Stall
 
 T = TypeVar("T")
@@ -125,17 +125,15 @@ class StreamLaws(Subject):
             for at in (0, *_positions(rehearsal.content, most=_MOST_CUTS)):
                 outcome, sent = await self.ask_with(partial(fault, at=at), number=rehearsal.number)
                 what = f"a stream that {how} after byte {at} of {len(rehearsal.content)}"
-                self._require_broken(outcome, what, complete=self._may_be_complete(rehearsal, at=at, sent=sent))
+                ended = at >= rehearsal.end(self.optional_end) and outcome.error is None
+                if not (ended and outcome.pieces == list(self.pieces)) and not self.recovered(
+                    outcome, rehearsal, sent=sent
+                ):
+                    self._require_broken(outcome, what)
 
         self.run(scenario)
 
-    def _may_be_complete(self, rehearsal: Rehearsal, *, at: int, sent: int) -> bool:
-        """Whether the end had come, or the provider asked again and so had a way to get the rest."""
-        return at >= rehearsal.end(self.optional_end) or sent > rehearsal.number + 1
-
-    def _require_broken(self, outcome: Outcome, what: str, *, complete: bool) -> None:
-        if complete and outcome.error is None and outcome.pieces == list(self.pieces):
-            return
+    def _require_broken(self, outcome: Outcome, what: str) -> None:
         error = provider_error(outcome, what)
         whole, seen = "".join(self.pieces), "".join(outcome.pieces)
         require(whole.startswith(seen), f"{what} gave text that was never sent: {seen!r}")

@@ -159,6 +159,11 @@ class Subject:
             outcome = await bench.ask()
             return outcome, len(bench.upstream.requests)
 
+    def recovered(self, outcome: Outcome, rehearsal: Rehearsal, *, sent: int) -> bool:
+        """Whether the provider asked the upstream again after its stream was broken, and so got the whole text."""
+        whole = "".join(outcome.pieces) == "".join(self.pieces)
+        return whole and outcome.error is None and sent > rehearsal.number + 1
+
     async def failure_of(self, response: Response, **parameters: object) -> ProviderError:
         """Make a call to an upstream that answers every request so; return the error it must end with."""
         async with self.bench({"*": response}) as bench:
