@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from attrs import define, frozen
-from tests.core.testing_wire import NoOptions, Wire
+from attrs import define
+from tests.core.testing_wire import Wire
 
 from core_chat import (
     ChatRequest,
@@ -18,6 +18,7 @@ from core_chat import (
     Finish,
     IncompleteStreamError,
     ModelInfo,
+    NoOptions,
     Notice,
     ProtocolError,
     TextDelta,
@@ -25,10 +26,6 @@ from core_chat import (
     read_options,
 )
 from core_chat.testing import ProviderContract, Response
-
-
-@frozen
-class EchoOptions: ...
 
 
 @define(eq=False)
@@ -39,7 +36,7 @@ class Echo:
 
     @hookimpl
     async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        read_options(EchoOptions, request)
+        read_options(NoOptions, request)
         yield TextDelta(request.messages[-1].text)
         yield Finish("stop")
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 import aiohttp
 import pytest
 from attrs import define, field
-from tests.core.testing_wire import NOT_TAKEN, NoOptions, Wire
+from tests.core.testing_wire import NOT_TAKEN, Wire
 
 from core_chat import (
     About,
@@ -25,6 +25,7 @@ from core_chat import (
     MissingCredentialError,
     ModelInfo,
     ModelQuery,
+    NoOptions,
     Notice,
     PluginError,
     ProtocolError,

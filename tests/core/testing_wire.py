@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, ClassVar
 
 import aiohttp
-from attrs import define, field, frozen
+from attrs import define, field
 
 from core_chat import (
     About,
@@ -15,6 +15,7 @@ from core_chat import (
     Finish,
     ModelInfo,
     ModelQuery,
+    NoOptions,
     Notice,
     ProtocolError,
     TextDelta,
@@ -26,11 +27,6 @@ from core_chat.messages import as_openai
 
 SENT = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "response_format")
 NOT_TAKEN = ("stop", "tools", "presence_penalty", "frequency_penalty", "width", "height", "aspect_ratio")
-
-
-@frozen
-class NoOptions:
-    """The wire has no settings of its own."""
 
 
 @define(eq=False)

@@ -58,7 +58,7 @@ from core_chat.messages import Image, Message, Part, Reasoning, Role, Text, Tool
 from core_chat.models import About, Catalog, ModelInfo, Plugin, Price
 from core_chat.registry import Registry
 from core_chat.reply import Conversation, Reply
-from core_chat.requests import ChatRequest, ModelQuery, Retry, Timeouts, read_options
+from core_chat.requests import ChatRequest, ModelQuery, NoOptions, Retry, Timeouts, read_options
 
 __version__ = "0.1.0"
 
@@ -90,6 +90,7 @@ __all__ = [
     "ModelInfo",
     "ModelNotFoundError",
     "ModelQuery",
+    "NoOptions",
     "Notice",
     "Part",
     "PaymentRequiredError",

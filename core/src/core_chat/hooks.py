@@ -53,6 +53,7 @@ class ProviderHooks:
         ```python
         @hookimpl
         async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+            read_options(NoOptions, request)
             yield TextDelta(request.messages[-1].text)
             yield Finish("stop")
         ```

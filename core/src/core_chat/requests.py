@@ -240,6 +240,11 @@ def check_parameters(given: Iterable[str]) -> None:
             )
 
 
+@frozen
+class NoOptions:
+    """For `read_options`, where a provider has no settings of its own."""
+
+
 def read_options(kind: type[T], request: ChatRequest) -> T:
     """Return a request's `options` as the attrs class in which a provider declares its own settings.
 

@@ -6,24 +6,19 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import ClassVar, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from core_chat.errors import ProviderError
 from core_chat.events import Event, Finish, TextDelta
 from core_chat.hooks import hookimpl
 from core_chat.models import About, ModelInfo
 from core_chat.reply import Conversation
-from core_chat.requests import ChatRequest, read_options
+from core_chat.requests import ChatRequest, NoOptions, read_options
 
 Item: TypeAlias = str | Event | BaseException
 Answer: TypeAlias = "Item | Iterable[Item] | Callable[[ChatRequest], Answer]"
 
 _WORD = re.compile(r"\s*\S+|\s+$")
-
-
-@frozen
-class _NoOptions:
-    """Canned answers have no settings of their own."""
 
 
 @define(eq=False, init=False)
@@ -74,7 +69,7 @@ class Canned:
     @hookimpl
     async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Record the request and give the next answer."""
-        read_options(_NoOptions, request)
+        read_options(NoOptions, request)
         self.requests.append(request)
         answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
         for event in _events(answer, request):
