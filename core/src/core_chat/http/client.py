@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from core_chat._deadline import Deadline
+from core_chat.checks import check_headers
 from core_chat.clock import SYSTEM_CLOCK, Clock
 from core_chat.errors import (
     InvalidRequestError,
@@ -103,7 +104,7 @@ class Client:
         if json is not None:
             data = _encode(json)
             sent["Content-Type"] = "application/json"
-        sent.update(headers or {})
+        sent.update(check_headers(headers or {}))
         redirects = method == "GET" if follow is None else follow
         response = await self._open(method, url, data=data, headers=sent, allow_redirects=redirects)
         try:

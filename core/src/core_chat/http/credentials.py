@@ -44,7 +44,8 @@ def credential(call: Call, token: str | None, *, about: About) -> str | None:
 
 def is_trusted(url: URL, *, base_url: str, vendor_hosts: tuple[str, ...]) -> bool:
     """Whether a credential may go to a URL: to the origin of `base_url`, and over https to the vendor's domains."""
-    if url.origin() == URL(base_url).origin():
+    home = URL(base_url)
+    if (url.scheme, url.host, url.port) == (home.scheme, home.host, home.port):
         return True
     host = url.host or ""
     return url.scheme == "https" and any(host == name or host.endswith(f".{name}") for name in vendor_hosts)

@@ -1,5 +1,6 @@
 """From what goes wrong with a connection to the error that says what it means."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,9 @@ def transport_error(error: BaseException, *, host: str = "the upstream") -> Prov
 
 def _not_connected(error: aiohttp.ClientConnectorError, host: str) -> ProviderError:
     what = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else host
-    return UnavailableError(f"cannot connect to {what}: {error.os_error.strerror or 'no answer'}", retryable=True)
+    number = error.os_error.errno or 0
+    why = os.strerror(number) if number > 0 else error.os_error.strerror
+    return UnavailableError(f"cannot connect to {what}: {why or 'no answer'}", retryable=True)
 
 
 # The first that fits counts: a class stands before its bases.
