@@ -113,6 +113,7 @@ def test_nothing_comes_after_the_ending() -> None:
     transcript = fresh()
     late = frame("error", '{"detail": "first"}') + frame("output", "late") + frame("done", '{"reason": "error"}')
     assert feed(transcript, frame("output", "a") + late) == ["a"]
+    assert feed(transcript, late, frame("done", "{}")) == []
     assert transcript.ending == Ending("failed", "first")
 
 

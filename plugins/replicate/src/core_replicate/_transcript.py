@@ -55,6 +55,8 @@ class Transcript:
     def feed(self, chunk: bytes) -> list[str]:
         """Return the new pieces that these bytes of the connection complete; there are none after the ending."""
         pieces: list[str] = []
+        if self.has_ended():
+            return pieces
         for event in self._decoder.feed(chunk):
             if event.event == "output":
                 if text := self._new_text(event):
