@@ -106,7 +106,7 @@ async def test_the_state_has_the_ids_and_nothing_else(emulator: Emulator, regist
     """Who asked, the thread, the last assistant message, the model; the thread is in the route too."""
     reply = await registry.chat("allenai:", "Hi")
     state = reply.conversation.state["allenai"]
-    assert set(state) == {"anonymous_user_id", "root_id", "parent_id", "model", "tools"}
+    assert set(state) == {"anonymous_user_id", "root_id", "parent_id", "model", "tools", "private"}
     assert reply.route is not None
     assert reply.route.upstream_id == state["root_id"]
     assert emulator.store.messages[state["parent_id"]].role == "assistant"
@@ -120,6 +120,24 @@ async def test_each_conversation_has_an_anonymous_id_of_its_own(emulator: Emulat
     await registry.chat("allenai:", "Other")
     one, two, other = (request.headers["X-Anonymous-User-ID"] for request in emulator.received)
     assert one == two != other
+
+
+async def test_an_anonymous_id_in_the_headers_is_kept(emulator: Emulator, registry: Registry) -> None:
+    """The thread is that one's, so that the next turn is sent with it too."""
+    first = await registry.chat("allenai:", "One", headers={"x-anonymous-user-id": "me-0002"})
+    await registry.chat("allenai:", "Two", conversation=first.conversation)
+    assert [request.headers["X-Anonymous-User-ID"] for request in emulator.received] == ["me-0002"] * 2
+
+
+async def test_visibility_is_kept_for_the_whole_thread(emulator: Emulator, registry: Registry) -> None:
+    """v4 refuses a turn that says nothing of it in a private thread of somebody who is signed in."""
+    options = {"api": "v4", "private": True}
+    first = await registry.chat("allenai:", "One", api_key=TOKEN, options=options)
+    second = await registry.chat(
+        "allenai:", "Two", api_key=TOKEN, options={"api": "v4"}, conversation=first.conversation
+    )
+    assert sent(emulator)["private"] == ["true"]
+    assert not second.notices
 
 
 async def test_a_given_anonymous_id_is_used(emulator: Emulator, origin: str) -> None:

@@ -83,7 +83,7 @@ async def test_the_generations_give_the_same_events(name: str) -> None:
 async def test_the_events_are_the_expected_ones(dialect: Dialect) -> None:
     """Not only the same: every piece of text and thought, the route, and the state that continues."""
     route = Route("allenai", "Olmo-3.1-32B-Think", backend="ai2_model_hub", upstream_id="the thread")
-    state = ["anonymous_user_id", "model", "parent_id", "root_id", "tools"]
+    state = ["anonymous_user_id", "model", "parent_id", "private", "root_id", "tools"]
     events, error, _, history = await situation(dialect, "thinking")
     thoughts = [ReasoningDelta(text) for text in ("A sandbox has ", "no thoughts;\n", "these are canned.")]
     text = [TextDelta(piece) for piece in canned_answer(PROMPT)]

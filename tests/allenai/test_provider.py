@@ -108,12 +108,15 @@ async def test_a_generation_is_found_and_kept(dialect: Dialect) -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("how", ["options", "configuration"])
 async def test_a_generation_can_be_fixed(*, emulator: Emulator, origin: str, dialect: Dialect, how: str) -> None:
-    """For one call, or for all; no other is tried."""
+    """For one call, or for all; no other is tried, and the next call is not bound by it."""
     config = {"api": dialect} if how == "configuration" else {}
     options = {"api": dialect} if how == "options" else {}
     async with registry_at(origin, **config) as registry:
         await registry.chat("allenai:", "Hello", options=options)
-    assert [request.path for request in emulator.received] == [PATHS[dialect]]
+        assert [request.path for request in emulator.received] == [PATHS[dialect]]
+        if how == "options":
+            await registry.chat("allenai:", "Hello")
+            assert emulator.received[-1].path == PATHS["v5"]
 
 
 @pytest.mark.parametrize("status", [404, 405])

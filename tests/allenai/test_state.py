@@ -6,7 +6,7 @@ import pytest
 
 from core_allenai._state import ThreadState, read_state
 
-STATE = ThreadState(anonymous_user_id="u", root_id="r", parent_id="p", model="m", tools="t")
+STATE = ThreadState(anonymous_user_id="u", root_id="r", parent_id="p", model="m", tools="t", private=True)
 
 
 @pytest.mark.parametrize("user", ["u", None])
@@ -18,7 +18,7 @@ def test_a_state_survives_json(user: str | None) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, "text", [], {}, {**STATE.to_json(), "parent_id": 1}, {**STATE.to_json(), "anonymous_user_id": 2}],
+    [None, "text", [], {}, {**STATE.to_json(), "parent_id": 1}, {**STATE.to_json(), "private": "yes"}],
 )
 def test_anything_else_is_none(value: Any) -> None:
     """Another provider's state, another version's."""

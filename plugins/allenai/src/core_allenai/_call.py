@@ -1,21 +1,18 @@
 """One call: what is sent in it, in which generation of the API, and what it leaves for the next."""
 
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
-from aiohttp import ClientResponse, ClientSession
+from aiohttp import ClientResponse
 from attrs import define, evolve, field
 
 from core_allenai._catalog import Catalog
-from core_allenai._errors import RouteMissingError, refine
-from core_allenai._form import Settings, form_data, form_fields
-from core_allenai._options import AllenAIOptions
+from core_allenai._errors import RouteMissingError
+from core_allenai._form import form_data, form_fields
 from core_allenai._preparing import Preparation
-from core_allenai._state import ThreadState, read_state
-from core_allenai._turns import Plan, Post, from_transcript, plan_posts, replay_notice
+from core_allenai._state import ThreadState
+from core_allenai._turns import Plan, Post, from_transcript, replay_notice
 from core_allenai._wire import ThreadReader
 from core_chat.errors import (
     ConversationExpiredError,
@@ -25,14 +22,12 @@ from core_chat.errors import (
     close_names,
 )
 from core_chat.events import Finish, Notice
-from core_chat.http import Client, client_for, credential
+from core_chat.http import Client
 from core_chat.notices import UNSUPPORTED
 from core_chat.requests import ChatRequest
 
-if TYPE_CHECKING:
-    from core_allenai._provider import AllenAI
-
 PATHS = {"v5": "v5/threads/chat", "v4": "v4/threads/", "v4-message": "v4/message/stream"}
+USER_HEADER = "X-Anonymous-User-ID"
 _LAST_RESORT_HOST = "inferd"
 
 
@@ -58,16 +53,7 @@ class Call:
     _parent: str | None = field(init=False, default=None)
     _posts: deque[Post] = field(init=False, factory=deque)
     _told: set[str] = field(init=False, factory=set)
-
-    async def check(self) -> list[Notice]:
-        """Check everything that can be checked before the first post.
-
-        Raises:
-            InvalidRequestError: The request cannot be sent like this.
-        """
-        self._follow(self.plan)
-        notices = await self.preparation.check(self._posts[0], is_new_thread=self._parent is None)
-        return [*self.plan.notices, *notices]
+    _due: list[Notice] = field(init=False, factory=list)
 
     def _follow(self, plan: Plan) -> None:
         self.plan = plan
@@ -75,16 +61,28 @@ class Call:
         self._parent = plan.state.parent_id if plan.state else None
 
     @property
-    def post(self) -> Post | None:
-        """What is to be posted next, if anything."""
-        return self._posts[0] if self._posts else None
+    def done(self) -> bool:
+        """Whether everything was posted."""
+        return bool(self._told) and not self._posts
 
-    def notices(self) -> Iterator[Notice]:
-        """Yield, once, what the generation that is tried next cannot do."""
-        generation = self.generations[0]
-        if generation in self._told:
-            return
-        self._told.add(generation)
+    async def notices(self) -> list[Notice]:
+        """Return what the caller should know before the next post; before the first one, everything is checked.
+
+        Raises:
+            InvalidRequestError: The request cannot be sent like this.
+        """
+        notices, self._due = self._due, []
+        if not self._told:
+            self._follow(self.plan)
+            notices = [*self.plan.notices]
+            notices += await self.preparation.check(self._posts[0], is_new_thread=self._parent is None)
+        if self.generations[0] not in self._told:
+            self._told.add(self.generations[0])
+            notices += self._notices_of(self.generations[0])
+        return notices
+
+    def _notices_of(self, generation: str) -> Iterator[Notice]:
+        """What a generation of the API cannot do."""
         if generation != "v4-message" and self.host_asked:
             yield Notice(UNSUPPORTED, f"{generation} chooses the host itself", parameter="options")
         if generation != "v5":
@@ -103,8 +101,8 @@ class Call:
             yield Notice(UNSUPPORTED, f"{generation} keeps the tools a conversation began with", parameter="tools")
 
     @asynccontextmanager
-    async def sent(self, post: Post) -> AsyncIterator[ClientResponse]:
-        """Send a post and yield the answer that begins; `reader` is ready for its lines.
+    async def sent(self) -> AsyncIterator[ClientResponse]:
+        """Send the next post and yield the answer that begins; `reader` is ready for its lines.
 
         Raises:
             RouteMissingError: The server does not have this generation of the API.
@@ -113,10 +111,10 @@ class Call:
         """
         generation = self.generations[0]
         host = await self._host() if generation == "v4-message" else None
-        settings = evolve(self.preparation.settings, generation=generation, host=host)
-        fields = form_fields(self.request, post, parent=self._parent, settings=settings)
+        settings = evolve(self.preparation.settings, generation=generation, host=host, private=self._private)
+        fields = form_fields(self.request, self._posts[0], parent=self._parent, settings=settings)
         form = form_data(fields, self.preparation.files)
-        identity = {} if self.user is None else {"X-Anonymous-User-ID": self.user}
+        identity = {} if self.user is None else {USER_HEADER: self.user}
         headers = {**identity, **self.request.headers}
         model = self.request.model
         self.reader = ThreadReader(
@@ -132,6 +130,12 @@ class Call:
             raise self.reader.failure or error from error
         except ModelNotFoundError as error:
             raise await self._retired(error) from error
+
+    @property
+    def _private(self) -> bool | None:
+        """What was asked for now, or with the turns before; v5 is never told."""
+        asked = self.preparation.settings.private
+        return self.plan.state.private if asked is None and self.plan.state else asked
 
     async def _host(self) -> str:
         """v4-message wants to be told where the model runs."""
@@ -168,7 +172,7 @@ class Call:
             told = f"no chat endpoint of the Playground at {self.client.base_url}; is base_url right, and api?"
             raise ModelNotFoundError(told, status=error.status) from error
 
-    async def begin_again(self, error: ConversationExpiredError) -> list[Notice]:
+    async def begin_again(self, error: ConversationExpiredError) -> None:
         """Plan to send the transcript, since the thread is gone.
 
         Raises:
@@ -180,10 +184,10 @@ class Call:
         self._follow(from_transcript(request.messages))
         forgotten = replay_notice("the Playground has forgotten the conversation")
         notices = await self.preparation.prepare_files(self._posts[0], is_new_thread=True)
-        return [forgotten, *self.plan.notices, *notices]
+        self._due = [forgotten, *self.plan.notices, *notices]
 
-    def answered(self) -> None:
-        """Go on to the next post, below the message that came last.
+    def answered(self) -> str:
+        """Go on to the next post, below the message that came last, and return the generation that answered.
 
         Raises:
             ProviderError: The answer is not whole.
@@ -191,6 +195,7 @@ class Call:
         self.reader.close()
         self._posts.popleft()
         self._parent = self.reader.last or self._parent
+        return self.generations[0]
 
     def finish(self) -> Finish:
         """Return the end of the answer, with what continues it; an answer without a message leaves nothing."""
@@ -203,53 +208,6 @@ class Call:
             parent_id=reader.answer,
             model=self.request.model.name,
             tools=self.plan.state.tools if self.plan.state else self.preparation.tools,
+            private=None if self.generations[0] == "v5" else self._private,
         )
         return reader.finish(state.to_json())
-
-
-def begin(
-    request: ChatRequest,
-    session: ClientSession,
-    *,
-    options: AllenAIOptions,
-    provider: "AllenAI",
-    catalog: Catalog,
-) -> Call:
-    """Return a call: who asks, what there is to continue, and what has to be posted for it.
-
-    Raises:
-        InvalidRequestError: A message or a credential cannot be sent.
-    """
-    token = credential(request, provider.token, about=provider.about)
-    plan, user = _plan(request, signed_in=token is not None)
-    if token is None:
-        user = user or provider.anonymous_user_id or str(uuid.uuid4())
-    private = provider.private if options.private is None else options.private
-    settings = Settings(private=private, host=options.host or provider.host, selected_tools=options.selected_tools)
-    client = client_for(session, request, base_url=provider.base_url, token=token, refine=refine)
-    return Call(
-        request=request,
-        client=client,
-        catalog=catalog,
-        generations=provider.generations(options),
-        user=user,
-        plan=plan,
-        preparation=Preparation(request=request, session=session, client=client, catalog=catalog, settings=settings),
-        host_asked=options.host is not None,
-    )
-
-
-def _plan(request: ChatRequest, *, signed_in: bool) -> tuple[Plan, str | None]:
-    """The plan of a call, and the anonymous id of the thread it continues; a thread stays with whoever began it."""
-    state = read_state(request.state)
-    if state is not None and (state.anonymous_user_id is None) == signed_in:
-        plan = plan_posts(request, state)
-        return plan, state.anonymous_user_id if plan.state else None
-    plan = from_transcript(request.messages)
-    if request.state is None:
-        return plan, None
-    why = "the conversation's state cannot be read"
-    if state is not None:
-        began = "with a token" if state.anonymous_user_id is None else "anonymously"
-        why = f"the conversation was begun {began}"
-    return evolve(plan, notices=(replay_notice(why), *plan.notices)), None

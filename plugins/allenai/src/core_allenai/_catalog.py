@@ -7,13 +7,13 @@ from attrs import define, field
 
 from core_allenai._entries import Entry, read_entries
 from core_allenai._errors import RouteMissingError
-from core_chat.cache import ExpiringCache
+from core_chat.cache import ExpiringCache, key_of
 from core_chat.http import Client
 
 
 @define(eq=False)
 class Catalog:
-    """The model list of one provider object; the same for everybody, so it is kept once.
+    """The model list of one provider object, kept per token: somebody who is signed in may see more.
 
     Args:
         paths: Where it may be, the most likely place first.
@@ -29,7 +29,7 @@ class Catalog:
             ProviderError: It cannot be had.
         """
         load: Callable[[], Awaitable[Mapping[str, Entry]]] = partial(self._load, client)
-        return await self._kept.get("", load, clock=client.clock, refresh=refresh)
+        return await self._kept.get(key_of(client.token), load, clock=client.clock, refresh=refresh)
 
     async def _load(self, client: Client) -> Mapping[str, Entry]:
         missing: RouteMissingError | None = None
@@ -57,10 +57,10 @@ class Catalog:
         return tuple(entry.id for entry in (await self.entries(client)).values() if entry.usable)
 
     def known(self, name: str) -> Entry | None:
-        """Return what the kept list says of a model, without asking for a new one."""
-        return (self._kept.last("") or {}).get(name)
+        """Return what a kept list says of a model, without asking for a new one."""
+        return next((entries[name] for entries in self._kept.values() if name in entries), None)
 
-    def image_models(self) -> tuple[str, ...]:
+    def image_models(self, client: Client) -> tuple[str, ...]:
         """Return the models of the kept list that take pictures."""
-        kept = self._kept.last("") or {}
+        kept = self._kept.last(key_of(client.token)) or {}
         return tuple(entry.id for entry in kept.values() if entry.usable and entry.takes_images)

@@ -107,7 +107,7 @@ class Preparation:
                 images,
                 new=sum(len(message.images) for message in self.request.new_messages),
                 is_new_thread=is_new_thread,
-                others=self.catalog.image_models(),
+                others=self.catalog.image_models(self.client),
             )
         self.files = await load_files(
             images, entry=self.entry, session=self.session, request=self.request, base_url=self.client.base_url

@@ -100,19 +100,17 @@ class AllenAI:
     @hookimpl
     async def stream_chat(self, request: ChatRequest, session: "ClientSession") -> AsyncGenerator[Event, None]:
         """Post the new turn below the thread, or the transcript as a new thread, and read the answer's lines."""
-        from core_allenai._call import begin
+        from core_allenai._begin import begin
         from core_allenai._errors import RouteMissingError
         from core_chat.http import json_lines
 
         options = read_options(AllenAIOptions, request)
         call = begin(request, session, options=options, provider=self, catalog=self._catalog())
-        for notice in await call.check():
-            yield notice
-        while (post := call.post) is not None:
-            for notice in call.notices():
+        while not call.done:
+            for notice in await call.notices():
                 yield notice
             try:
-                async with call.sent(post) as response:
+                async with call.sent() as response:
                     async with aclosing(json_lines(response)) as lines:
                         async for line in lines:
                             for event in call.reader.feed(line):
@@ -123,11 +121,9 @@ class AllenAI:
             except RouteMissingError as error:
                 call.next_generation(error)
             except ConversationExpiredError as error:
-                for notice in await call.begin_again(error):
-                    yield notice
+                await call.begin_again(error)
             else:
-                self._found = call.generations[0]
-                call.answered()
+                self._remember(call.answered(), options)
         yield call.finish()
 
     @hookimpl
@@ -176,6 +172,10 @@ class AllenAI:
             places = {"v5": ("v5/models/",), "auto": ("v5/models/", "v4/models/")}
             self._lists = Catalog(places.get(self.api, ("v4/models/",)))
         return self._lists
+
+    def _remember(self, generation: str, options: AllenAIOptions) -> None:
+        if (options.api or self.api) == "auto":
+            self._found = generation
 
     def generations(self, options: AllenAIOptions) -> deque[str]:
         """Return the generations to try: the fixed one, or all of them, the one that answered last time first."""

@@ -71,9 +71,9 @@ class ThreadReader:
         data = read_line(line, secret=self._secret)
         kind = data.get("type")
         if kind == "modelResponse" or (kind is None and "content" in data and "role" not in data):
-            return list(self._piece(data, self._text))
+            return self._piece(data, self._text)
         if kind == "thinking":
-            return list(self._piece(data, self._thoughts))
+            return self._piece(data, self._thoughts)
         if kind == "toolCall":
             return list(self._tool_call(data))
         if "messages" in data or ("role" in data and "id" in data):
@@ -104,13 +104,14 @@ class ThreadReader:
         self.failure = stream_error(text, reason=code)
         self._may_recover = code == "toolCallError"
 
-    def _piece(self, data: Mapping[str, Any], channel: Channel) -> Iterator[Event]:
+    def _piece(self, data: Mapping[str, Any], channel: Channel) -> list[Event]:
         text = data.get("content")
         if not isinstance(text, str):
             raise ProtocolError("a chunk of the answer has no text", got=type(text).__name__)
-        if text:
-            yield from self._before_content()
-            yield channel.add(str(data.get("message")), text)
+        if not text:
+            return []
+        before = () if self._routed and self.failure is None else self._before_content()
+        return [*before, channel.add(str(data.get("message")), text)]
 
     def _before_content(self) -> Iterator[Event]:
         """A tool call that failed is forgiven once the model goes on; everything else stays a failure."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -30,7 +30,7 @@ class Received:
     """One chat request as it came in."""
 
     path: str
-    headers: dict[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     form: Form
 
 
@@ -168,7 +168,7 @@ class Emulator:
     async def _chat(self, request: web.Request, dialect: Dialect, *, accepts: frozenset[str]) -> web.StreamResponse:
         person = self._person(request)
         form = await read_form(request, accepts=accepts)
-        self.received.append(Received(path=request.path, headers=dict(request.headers), form=form))
+        self.received.append(Received(path=request.path, headers=request.headers, form=form))
         if (answer := _ingress_page(form.one("model"))) is not None:
             return answer
         rules = Rules(

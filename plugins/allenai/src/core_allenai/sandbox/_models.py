@@ -39,7 +39,10 @@ class Model:
 
     def entry(self) -> dict[str, Any]:
         """Return the row as the v4 list shows it; the system prompt is never shown."""
-        values: dict[str, Any] = {
+        return self._entry() | self._limits() | self._file_entry()
+
+    def _entry(self) -> dict[str, Any]:
+        return {
             "id": self.id,
             "host": self.host,
             "name": self.name,
@@ -60,14 +63,15 @@ class Model:
             "is_deprecated": self.deprecated,
             "prompt_type": self.prompt_type,
         }
+
+    def _limits(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
         for name, step in (("temperature", 0.01), ("top_p", 0.01), ("max_tokens", 1)):
-            values |= {
-                f"{name}_default": self.default[name],
-                f"{name}_lower": self.lower[name],
-                f"{name}_upper": self.upper[name],
-                f"{name}_step": step,
-            }
-        return values | self._file_entry()
+            values[f"{name}_default"] = self.default[name]
+            values[f"{name}_lower"] = self.lower[name]
+            values[f"{name}_upper"] = self.upper[name]
+            values[f"{name}_step"] = step
+        return values
 
     def _file_entry(self) -> dict[str, Any]:
         if not self.takes_files:
