@@ -530,11 +530,15 @@ async def test_events_and_lines_are_read_from_the_socket() -> None:
 async def test_what_came_before_a_cut_is_delivered(at: int) -> None:
     """Whole lines before the cut come, then the error."""
     answer = faults.cut(Response.stream(["one\n", "two\n", "three\n"]), at=at)
-    async with Upstream(answer) as upstream, client_of(upstream) as client:
-        async with client.send("GET", "/") as response, aclosing(json_lines(response)) as lines:
-            found = [await anext(lines) for _ in range(at // 4)]
-            with pytest.raises(IncompleteStreamError):
-                await anext(lines)
+    async with (
+        Upstream(answer) as upstream,
+        client_of(upstream) as client,
+        client.send("GET", "/") as response,
+        aclosing(json_lines(response)) as lines,
+    ):
+        found = [await anext(lines) for _ in range(at // 4)]
+        with pytest.raises(IncompleteStreamError):
+            await anext(lines)
     assert found == [b"one", b"two", b"three"][: at // 4]
 
 

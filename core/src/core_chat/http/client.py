@@ -198,7 +198,8 @@ class Client:
         try:
             return jsonlib.loads(body)
         except (ValueError, RecursionError) as error:
-            raise self.unexpected(body, response) from error
+            why = ValueError(str(error))  # the error itself holds the whole body, and who knows what is in there
+        raise self.unexpected(body, response) from why
 
     def unexpected(self, body: bytes, response: aiohttp.ClientResponse) -> ProtocolError:
         """Return the error for an answer that is not the upstream's protocol."""

@@ -63,11 +63,15 @@ def is_socks_error(error: BaseException) -> bool:
 
 
 def _forget_secrets(error: BaseException) -> None:
-    """Take the request's headers and the proxy's credentials out of an error, whose repr would show them."""
+    """Take the request's headers and the proxy's credentials out of an error, whose text or repr would show them."""
     if isinstance(error, aiohttp.ClientResponseError):
         info = error.request_info
         if info is not None:  # pragma: no branch - aiohttp types it so, and its own tests leave it out
-            error.request_info = info._replace(headers=CIMultiDictProxy(CIMultiDict()))
+            error.request_info = info._replace(
+                url=info.url.with_user(None),
+                real_url=info.real_url.with_user(None),
+                headers=CIMultiDictProxy(CIMultiDict()),
+            )
         error.history = ()
         error.args = (error.request_info, ())
     elif isinstance(error, aiohttp.ClientConnectorError):
