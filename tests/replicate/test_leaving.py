@@ -20,7 +20,7 @@ from core_chat import (
     TimedOutError,
     Timeouts,
 )
-from core_chat.testing import ManualClock, Response, Stall, Upstream, faults
+from core_chat.testing import ManualClock, Request, Response, Stall, Upstream, faults
 from core_chat.testing.upstream import Routes
 from core_replicate import _lifecycle
 from core_replicate.sandbox import Delays, Emulator, emulate
@@ -557,6 +557,24 @@ async def test_leaving_at_the_very_end_cancels_nothing(emulator: Emulator) -> No
                 pass
         await registry.close()
     assert not any(request.path.endswith("/cancel") for request in emulator.requests)
+
+
+async def test_leaving_during_the_last_look_cancels_nothing(clock: ManualClock) -> None:
+    """Once the stream has told its end, whoever leaves before the usage is known leaves a prediction that is over."""
+    stall = Stall()
+    stream = Response.stream(["event: done\ndata: {}\n\n"], content_type="text/event-stream")
+
+    def created(request: Request) -> Response:
+        return Response.json({"id": "abc", "urls": {"stream": f"{request.origin}/v1/streams/x"}}, status=201)
+
+    routes: Routes = {CREATE: created, "GET /v1/streams/x": stream, LOOK: faults.slow_headers(CREATED, stall)}
+    async with over(clock, routes) as (registry, upstream):
+        asking = asyncio.create_task(registry.chat("replicate:a/b", "Hi"))
+        await stall.reached.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert asked(upstream)[-1] == LOOK
 
 
 async def test_a_strict_refusal_creates_nothing(emulator: Emulator, clock: ManualClock) -> None:

@@ -50,7 +50,7 @@ class Follower:
         Raises:
             ProviderError: It failed, was canceled or aborted, or can no longer be followed.
         """
-        url = self.prediction.stream_url if self.streams and not self.prediction.final else None
+        url = self.prediction.stream_url if self.streams else None
         return self._poll() if url is None else self._stream(url)
 
     async def _stream(self, url: str) -> AsyncGenerator[str, None]:
