@@ -174,6 +174,18 @@ async def test_an_expired_conversation_is_replayed(emulator: Emulator, registry:
     assert sent(emulator)["content"] == ["Three"]
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_conversation_expires_from_its_beginning(
+    emulator: Emulator, registry: Registry, dialect: Dialect
+) -> None:
+    """Each message has a day of its own, so that the first ones go while the last ones are still there."""
+    options = {"api": dialect}
+    first = await registry.chat("allenai:", "One", options=options)
+    emulator.store.messages[first.conversation.state["allenai"]["root_id"]].expires = 0.0
+    second = await registry.chat("allenai:", "Two", conversation=first.conversation, options=options)
+    assert codes(second) == ["conversation_replayed", "history_as_text"]
+
+
 async def test_an_expired_conversation_without_a_transcript_is_an_error(emulator: Emulator, registry: Registry) -> None:
     """There is nothing to begin again with."""
     first = await registry.chat("allenai:", "One")

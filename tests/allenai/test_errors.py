@@ -65,6 +65,7 @@ CASES: list[tuple[Failure, type[ProviderError]]] = [
         v5("invalid-parent", "Message with ID msg_1 was not found when trying to access it as a parent"),
         ConversationExpiredError,
     ),
+    (v4("1 validation error", parts=[{"loc": [], "msg": "Message has an invalid root m"}]), ConversationExpiredError),
     (v5("invalid-parent", "gone"), ConversationExpiredError),
     (v4("Parent and child must have different roles"), RequestRejectedError),
     (v5("unprocessable-problem", "Visibility must be identical for all messages in a thread"), RequestRejectedError),

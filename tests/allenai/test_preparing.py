@@ -96,6 +96,15 @@ async def test_settings_that_a_generation_ignores_are_told(emulator: Emulator, r
     assert emulator.received[-1].form.one("private") == "true"
 
 
+async def test_a_configured_default_is_no_wish_of_a_call(emulator: Emulator, origin: str) -> None:
+    """Where a generation has no use for it, nothing needs to be told."""
+    config = {"allenai": {"base_url": origin, "private": True, "host": "modal"}}
+    async with Registry(config=config, only=["allenai"]) as registry:
+        assert named(await registry.chat("allenai:", "Hi", strict=True)) == []
+        await registry.chat("allenai:", "Hi", options={"api": "v4"})
+    assert ["private" in request.form.fields for request in emulator.received] == [False, True]
+
+
 async def test_the_oldest_generation_is_told_the_host(emulator: Emulator, registry: Registry) -> None:
     """As the list says, or as the caller does."""
     options = {"api": "v4-message"}

@@ -49,7 +49,7 @@ def begin(
         user=user,
         plan=plan,
         preparation=Preparation(request=request, session=session, client=client, catalog=catalog, settings=settings),
-        host_asked=options.host is not None,
+        options=options,
     )
 
 

@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 from core_allenai._catalog import Catalog
 from core_allenai._errors import RouteMissingError
 from core_allenai._form import form_data, form_fields
+from core_allenai._options import AllenAIOptions
 from core_allenai._preparing import Preparation
 from core_allenai._state import ThreadState
 from core_allenai._turns import Plan, Post, from_transcript, replay_notice
@@ -48,7 +49,7 @@ class Call:
     user: str | None
     plan: Plan
     preparation: Preparation
-    host_asked: bool = False
+    options: AllenAIOptions
     reader: ThreadReader = field(init=False)
     _parent: str | None = field(init=False, default=None)
     _posts: deque[Post] = field(init=False, factory=deque)
@@ -83,11 +84,11 @@ class Call:
 
     def _notices_of(self, generation: str) -> Iterator[Notice]:
         """What a generation of the API cannot do."""
-        if generation != "v4-message" and self.host_asked:
+        if generation != "v4-message" and self.options.host is not None:
             yield Notice(UNSUPPORTED, f"{generation} chooses the host itself", parameter="options")
         if generation != "v5":
             yield from self._notices_of_v4(generation)
-        elif self.preparation.settings.private is not None:
+        elif self.options.private is not None:
             yield Notice(UNSUPPORTED, "v5 keeps no visibility: private was not sent", parameter="options")
 
     def _notices_of_v4(self, generation: str) -> Iterator[Notice]:

@@ -20,7 +20,8 @@ from core_chat.http import Failure
 
 _CONTEXT = re.compile(r"maximum context length|context.{0,3}length|prompt is too long", re.IGNORECASE)
 _PARENT_GONE = re.compile(
-    r"parent message \S* *(?:was )?(?:does )?not (?:found|exist)|to access it as a parent", re.IGNORECASE
+    r"parent message \S* *(?:was )?(?:does )?not (?:found|exist)|to access it as a parent|has an invalid root",
+    re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
     r"invalid model\b|^model with id .* not found|isn't available yet|unsupported model host", re.IGNORECASE

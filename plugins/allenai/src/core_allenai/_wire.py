@@ -159,7 +159,7 @@ class ThreadReader:
             yield self._route(messages[-1])
         for message in messages:
             yield from self._message(message, recovers=data.get("type") == "addMessage")
-        if not self._started and all(message.get("final") is True for message in messages):
+        if not self._started and "type" not in data and messages[-1].get("final") is True:
             self.complete = True  # the first builds had neither a start nor an end line
 
     def _message(self, message: Mapping[str, Any], *, recovers: bool) -> Iterator[Event]:

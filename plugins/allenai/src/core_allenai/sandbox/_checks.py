@@ -109,6 +109,11 @@ class Rules:
         if parent is None:
             state = f"{parent_id} not exist" if self.v5 else f"{parent_id} not found"
             raise Refused("parent", f"{'' if self.v5 else 'Value error, '}Parent message {state}")
+        if any(self.store.get(message.id) is None for message in self.store.chain(parent)):
+            words = "Intermediate message in thread with ID {} was not found when trying to access it as a parent"
+            raise Refused(
+                "parent", (words if self.v5 else "Value error, Message has an invalid root {}").format(parent.root)
+            )
         if parent.role == role != "tool_call_result":
             raise Refused("roles", "Parent and child must have different roles")
         if parent.creator != person.id:
