@@ -36,6 +36,8 @@ from aiohttp import web
 from core_chat.sandbox import serve
 from core_huggingface.sandbox import hub, images, inference, router
 
+__all__ = ["sandbox"]
+
 TOKEN = "hf_sandbox"  # noqa: S105 - the sandbox takes any token, and this one is seen to be none of the user's
 
 
