@@ -26,8 +26,9 @@ FORMAT = 1
 _KINDS: dict[str, type[Part]] = {kind.__name__: kind for kind in (Text, Image, Reasoning, ToolCall, ToolResult)}
 
 
-def _turns(value: Any) -> tuple[Message, ...]:
-    turns = tuple(value) if isinstance(value, Iterable) else (value,)
+def _turns(given: Iterable[Message]) -> tuple[Message, ...]:
+    value: object = given
+    turns: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,)
     for turn in turns:
         if not isinstance(turn, Message):
             raise InvalidRequestError(
@@ -36,7 +37,7 @@ def _turns(value: Any) -> tuple[Message, ...]:
     return turns
 
 
-def _state(value: Any) -> dict[str, Any]:
+def _state(value: Mapping[str, Any]) -> dict[str, Any]:
     return check_mapping(value, "state")
 
 
