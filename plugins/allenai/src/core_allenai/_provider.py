@@ -146,9 +146,9 @@ class AllenAI:
         token = None if state.anonymous_user_id else check_secret(self.token, "token")
         client = Client(session=session, base_url=self.base_url, token=token, refine=refine)
         headers = {"X-Anonymous-User-ID": state.anonymous_user_id} if state.anonymous_user_id else {}
-        await self._delete(client, state.root_id, headers)
+        await self._delete(client, state.root_id, headers=headers)
 
-    async def _delete(self, client: "Client", root: str, headers: dict[str, str]) -> None:
+    async def _delete(self, client: "Client", root: str, *, headers: dict[str, str]) -> None:
         from urllib.parse import quote
 
         places = {"v5": ("v5/threads",), "auto": ("v5/threads", "v3/message")}.get(self.api, ("v3/message",))

@@ -137,9 +137,9 @@ class ThreadReader:
                 yield ToolCallDelta(self._calls[call_id], arguments=arguments)
             return
         yield from self._before_content()
-        yield from self._new_call(call_id, name, arguments, source=get(data, "toolSource"))
+        yield from self._new_call(call_id, name, arguments=arguments, source=get(data, "toolSource"))
 
-    def _new_call(self, call_id: str, name: str | None, arguments: str, *, source: Any) -> Iterator[Event]:
+    def _new_call(self, call_id: str, name: str | None, *, arguments: str, source: Any) -> Iterator[Event]:
         if source in _SERVICE_TOOLS:
             self._service_calls.add(call_id)
             yield Notice("service_tool", f"the service ran its own tool {name}")
@@ -183,7 +183,7 @@ class ThreadReader:
                 yield from self._new_call(
                     call_id,
                     text_of(call, "toolName"),
-                    arguments_of(call),
+                    arguments=arguments_of(call),
                     source=get(call, "toolSource"),
                 )
 

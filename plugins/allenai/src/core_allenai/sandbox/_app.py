@@ -182,9 +182,9 @@ class Emulator:
         turn = rules.check(form, person)
         if turn.model.id == "sandbox/server-error":
             raise Refused("server", "Internal Server Error")
-        return await self._stream(request, turn, _WIRES[dialect])
+        return await self._stream(request, turn, wire=_WIRES[dialect])
 
-    async def _stream(self, request: web.Request, turn: Turn, wire: V4) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, turn: Turn, *, wire: V4) -> web.StreamResponse:
         player = Player(store=self.store, turn=turn, wire=wire, slow=self.slow, now=self.now)
         self.histories.append(told(player.history))
         response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})

@@ -61,8 +61,8 @@ class Rules:
         """
         role = form.one("role") or "user"
         model = self._model(form, role)
-        parent = self._parent(form, role, person)
-        private = self._private(form, person, parent)
+        parent = self._parent(form, role, person=person)
+        private = self._private(form, person, parent=parent)
         content = self._content(form, role)
         tools = form.json("tool_definitions") or []
         turn = Turn(
@@ -71,11 +71,11 @@ class Rules:
             role=role,
             content=content,
             parent=parent,
-            opts=self._options(form, model, parent),
+            opts=self._options(form, model, parent=parent),
             private=private,
             tools=tools if form.flag("enable_tool_calling") and model.can_call_tools else [],
             selected_tools=form.many("selected_tools"),
-            tool_call=self._tool_call(form, role, parent),
+            tool_call=self._tool_call(form, role, parent=parent),
             files=len(form.files),
         )
         self._check_files(form, turn)
@@ -99,7 +99,7 @@ class Rules:
             raise Refused("model", "Invalid model/host combination")
         return model
 
-    def _parent(self, form: Form, role: str, person: Person) -> Stored | None:
+    def _parent(self, form: Form, role: str, *, person: Person) -> Stored | None:
         parent_id = form.one("parent")
         if parent_id is None:
             if role == "tool_call_result":
@@ -120,7 +120,7 @@ class Rules:
             raise Refused("owner", "Cannot create message when not creator" if self.v5 else _FORBIDDEN)
         return parent
 
-    def _private(self, form: Form, person: Person, parent: Stored | None) -> bool:
+    def _private(self, form: Form, person: Person, *, parent: Stored | None) -> bool:
         """v5 stores no visibility and compares with what it did not store; v4 makes anonymous threads private."""
         asked = form.flag("private")
         if not self.v5 and not person.known:
@@ -135,7 +135,7 @@ class Rules:
             raise Refused("invalid", "Value error, One of content or inputParts is required", [])
         return (content or "").replace("\r\n", "\n")
 
-    def _options(self, form: Form, model: Model, parent: Stored | None) -> dict[str, Any]:
+    def _options(self, form: Form, model: Model, *, parent: Stored | None) -> dict[str, Any]:
         """The model's defaults, then the parent's, then the request's; v4 takes a zero for "not given"."""
         if form.one("n") not in (None, "1"):
             raise Refused("invalid", "Input should be less than or equal to 1", ["n"])
@@ -158,7 +158,7 @@ class Rules:
             merged[name] = asked if asked or self.v5 else model.default[name]
         return merged | {"stop": form.many("stop"), "n": 1, "logprobs": None}
 
-    def _tool_call(self, form: Form, role: str, parent: Stored | None) -> dict[str, Any] | None:
+    def _tool_call(self, form: Form, role: str, *, parent: Stored | None) -> dict[str, Any] | None:
         if role != "tool_call_result" or parent is None:
             return None
         wanted = form.one("tool_call_id")

@@ -173,14 +173,14 @@ class V5(V4):
     def failure(self, message_id: str, fault: Fault) -> dict[str, Any]:
         """Return the line that reports a failure of the backend."""
         code = "toolCallError" if fault.reason == "tool error" else "otherError"
-        return error_line(message_id, code, fault.text.removeprefix("http error: "))
+        return error_line(message_id, code, text=fault.text.removeprefix("http error: "))
 
     def closing(self, thread: Thread) -> Iterator[dict[str, Any]]:
         """Yield the stored state, all of it final."""
         yield self._messages("finalThread", thread.added)
 
 
-def error_line(message_id: str, code: str, text: str) -> dict[str, Any]:
+def error_line(message_id: str, code: str, *, text: str) -> dict[str, Any]:
     """Return a typed error line."""
     return {
         "errorCode": code,

@@ -157,11 +157,11 @@ class Player:
         answer.error_code, answer.error_description = "toolCallError", fault.text
         if self.wire.aborts:
             answer.content = ""
-        return error_line(answer.id, "toolCallError", fault.text)
+        return error_line(answer.id, "toolCallError", text=fault.text)
 
     def _save_fault(self) -> Iterator[Line]:
         if not self.wire.aborts:
-            yield error_line(self.thread.root, "otherError", "OperationalError")
+            yield error_line(self.thread.root, "otherError", text="OperationalError")
             return
         text = f"failed to finalize message {self.thread.root}"
         yield self.wire.failure(self.thread.root, answers.Fault("finalization failure", text))
