@@ -143,9 +143,9 @@ async def test_the_list_is_asked_for_only_when_it_matters_and_kept() -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_pictures_arrive_with_their_text(emulator: Emulator, registry: Registry, dialect: Dialect) -> None:
-    """Several, byte for byte, as files; the model is shown as many."""
+    """Several, byte for byte, as files, beside parameters; the model is shown as many."""
     messages = look(Image(PNG), Image(GIF))
-    reply = await registry.chat("allenai:molmo2-8b", messages, options={"api": dialect})
+    reply = await registry.chat("allenai:molmo2-8b", messages, options={"api": dialect}, temperature=0.5)
     files = emulator.received[-1].form.files
     assert [(file.media_type, file.data) for file in files] == [("image/png", PNG), ("image/gif", GIF)]
     assert emulator.histories[-1][-1]["files"] == 2

@@ -27,13 +27,15 @@ async def session(emulator: Emulator) -> AsyncIterator[aiohttp.ClientSession]:
 def post(session: aiohttp.ClientSession) -> Post:
     """A function that posts a multipart form and returns the status and the lines or the refusal."""
 
-    async def send(path: str, *, files: tuple[bytes, ...] = (), headers: Any = None, **fields: Any) -> tuple[int, Any]:
+    async def send(
+        path: str, *, files: tuple[bytes, ...] = (), kind: str = "image/png", headers: Any = None, **fields: Any
+    ) -> tuple[int, Any]:
         form = aiohttp.FormData(default_to_multipart=True)
         for name, value in fields.items():
             for item in value if isinstance(value, list) else [value]:
                 form.add_field(name, item)
         for data in files:
-            form.add_field("files", data, filename="a.png", content_type="image/png")
+            form.add_field("files", data, filename="a.png", content_type=kind)
         async with session.post(path, data=form, headers=headers, allow_redirects=False) as response:
             return response.status, read(await response.read(), response.content_type)
 

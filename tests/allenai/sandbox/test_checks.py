@@ -52,6 +52,13 @@ async def test_refusals_are_those_of_the_service(post: Post, path: str, fields: 
     assert told in sentence(refusal)
 
 
+@pytest.mark.parametrize(("path", "status"), [(V4, 500), (V5, 422)])
+@pytest.mark.parametrize("role", ["system", "assistant", "nobody"])
+async def test_only_two_roles_are_for_callers(post: Post, path: str, role: str, *, status: int) -> None:
+    """v4 breaks on the others."""
+    assert (await post(path, model=PLAIN, content="Hi", role=role))[0] == status
+
+
 @pytest.mark.parametrize(("path", "told"), [(V4, "Invalid model nope"), (V5, "Model with ID 'nope' not found")])
 async def test_an_unknown_model_has_words_of_its_own(post: Post, path: str, told: str) -> None:
     """In each generation."""
@@ -64,7 +71,9 @@ async def test_files_are_checked(post: Post) -> None:
     asked = {"model": "molmo2-8b", "content": "Hi"}
     assert "only allows 3 files" in sentence((await post(V4, files=(picture,) * 4, **asked))[1])
     assert "max total file size" in sentence((await post(V4, files=(picture + bytes(1_000_000),), **asked))[1])
-    assert (await post(V4, files=(picture,), **asked))[0] == 200
+    follow_up = {**asked, "parent": (await post(V4, files=(picture,), **asked))[1][-2]["messages"][-1]["id"]}
+    assert "in follow-up messages" in sentence((await post(V4, files=(picture,), **follow_up))[1])
+    assert "only accepts files of types" in sentence((await post(V4, files=(picture,), kind="text/plain", **asked))[1])
     assert (await post(V4, files=(picture,), model=PLAIN, content="Hi"))[0] == 200
 
 

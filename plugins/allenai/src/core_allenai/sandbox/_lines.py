@@ -155,10 +155,6 @@ class V5(V4):
     def _messages(self, kind: str, messages: list[Stored]) -> dict[str, Any]:
         return {"message": messages[0].id, "id": messages[0].id, "messages": _flat_all(messages), "type": kind}
 
-    def announce(self, thread: Thread, answer: Stored) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - as v4
-        """Yield nothing: a new message is shown with its first piece."""
-        return iter(())
-
     def piece(self, answer: Stored, step: Think | Say | Call, *, first: bool) -> Iterator[dict[str, Any]]:
         """Yield the lines of one step of the answer; the first piece of text is in the message itself."""
         if first:
