@@ -30,6 +30,8 @@ from core_replicate.sandbox.models import Behaviour, Model
 STUCK = "replicate:sandbox/stuck"
 SILENT = "replicate:sandbox/silent"
 POLLED = "replicate:sandbox/polled"
+_TOO_LONG = 20
+"""Seconds after which a test that would wait for ever fails instead; none that passes waits at all."""
 
 
 class LeftError(Exception):
@@ -60,10 +62,11 @@ async def emulator() -> AsyncIterator[Emulator]:
 
 async def gone(emulator: Emulator) -> None:
     """Wait until the prediction was canceled and nobody reads its stream any more."""
-    prediction = await emulator.canceled()
+    async with asyncio.timeout(_TOO_LONG):
+        prediction = await emulator.canceled()
+        await prediction.changed.until(lambda: prediction.readers == 0)
     assert list(emulator.predictions.values()) == [prediction]
     assert prediction.status == "canceled"
-    await prediction.changed.until(lambda: prediction.readers == 0)
 
 
 async def read_two(stream: ChatStream) -> None:
@@ -83,8 +86,9 @@ async def turns() -> None:
 
 async def until(ready: Callable[[], bool]) -> None:
     """Let everything else run until something is so."""
-    while not ready():  # noqa: ASYNC110 - what is waited for has no event
-        await asyncio.sleep(0)
+    async with asyncio.timeout(_TOO_LONG):
+        while not ready():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0)
 
 
 async def waiting(work: Awaitable[Any]) -> asyncio.Task[Any]:
