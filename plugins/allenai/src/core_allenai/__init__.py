@@ -3,6 +3,4 @@
 from core_allenai._options import AllenAIOptions
 from core_allenai._provider import AllenAI
 
-__version__ = "0.1.0"
-
 __all__ = ["AllenAI", "AllenAIOptions"]
