@@ -22,6 +22,7 @@ Dialect: TypeAlias = Literal["v5", "v4", "v4-message"]
 DIALECTS: tuple[Dialect, ...] = ("v5", "v4", "v4-message")
 TOKEN = "sandbox-token"  # noqa: S105 - the one bearer token this emulator knows
 _BODY_LIMIT = 100 * 1024 * 1024
+_REMEMBERED = 100
 _WIRES: dict[Dialect, V4] = {"v5": V5(), "v4": V4(), "v4-message": V4Message()}
 
 
@@ -48,8 +49,8 @@ class Emulator:
 
     Attributes:
         store: All messages.
-        received: Every chat request, oldest first.
-        histories: What the model was shown for each of them that was answered.
+        received: The last hundred chat requests, oldest first.
+        histories: What the model was shown for those that were answered, likewise.
         opened: Set once an answer has begun.
         left: Set once a caller has left in the middle of one.
     """
@@ -169,6 +170,7 @@ class Emulator:
         person = self._person(request)
         form = await read_form(request, accepts=accepts)
         self.received.append(Received(path=request.path, headers=request.headers, form=form))
+        del self.received[:-_REMEMBERED], self.histories[:-_REMEMBERED]
         if (answer := _ingress_page(form.one("model"))) is not None:
             return answer
         rules = Rules(
