@@ -218,9 +218,11 @@ class ChatStream:
     async def _wait(self, step: Step, waits_for: Any, *, seconds: float | None, which: TimeoutKind) -> Event:
         """Wait for an event that is not there yet; only this takes of the time the upstream has."""
         left = self._left
-        if left is not None and (seconds is None or left < seconds):
-            seconds, which = left, "total"
-        began = self.request.clock.time()
+        began = 0.0
+        if left is not None:
+            began = self.request.clock.time()
+            if seconds is None or left < seconds:
+                seconds, which = left, "total"
         try:
             event: Event = await self._deadline.rest_of(step, waits_for=waits_for, seconds=seconds)
         except DeadlineExpiredError as error:

@@ -62,6 +62,9 @@ class SSEDecoder:
             chunk = self._skip_bom(chunk)
         events: list[ServerSentEvent] = []
         for line in self._lines.feed(chunk):
+            if line.startswith(b"data: "):
+                self._add(line[6:])
+                continue
             if line:
                 self._take(line)
                 continue
@@ -82,14 +85,17 @@ class SSEDecoder:
         self._start = None
         return start.removeprefix(BOM)
 
+    def _add(self, value: bytes) -> None:
+        self._size += len(value) + 1
+        if self._size > self._limit:
+            raise ProtocolError(f"the data of an event is longer than {self._limit} bytes", got="an overlong event")
+        self._data.append(value)
+
     def _take(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._size += len(value) + 1
-            if self._size > self._limit:
-                raise ProtocolError(f"the data of an event is longer than {self._limit} bytes", got="an overlong event")
-            self._data.append(value)
+            self._add(value)
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id":
