@@ -260,3 +260,15 @@ def test_as_openai_goes_back() -> None:
     assert (again[3].tool_results + again[4].tool_results) == messages[3].tool_results
     assert again[5] == Message("assistant", "done")
     assert dicts[2]["content"] is None
+
+
+def test_a_tool_call_among_dicts_may_be_an_object() -> None:
+    """A `ToolCall` stands for its dict, as parts do."""
+    (message,) = read_messages([{"role": "assistant", "content": [Text("a")], "tool_calls": [ToolCall("1", "f")]}])
+    assert message.parts == (Text("a"), ToolCall("1", "f"))
+
+
+def test_as_openai_leaves_reasoning_out_beside_pictures() -> None:
+    """Only text and pictures have a place in OpenAI-style content."""
+    (body,) = as_openai(Message("assistant", [Reasoning("hm"), "see", Image(PNG)]))
+    assert [item["type"] for item in body["content"]] == ["text", "image_url"]

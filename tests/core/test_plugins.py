@@ -377,3 +377,44 @@ def test_nothing_is_kept_between_registries(site: Site) -> None:
     assert "late" not in registry.plugins
     assert "late" in Registry().plugins
     assert os.environ.get("CORE_CHAT_PLUGINS") is None
+
+
+def test_a_stop_by_the_user_is_not_a_broken_plugin(site: Site) -> None:
+    """Ctrl+C while a plugin is imported stops the program, and the plugin can be loaded later."""
+    module = site.install("slow", "raise KeyboardInterrupt")
+    registry = Registry()
+    with pytest.raises(KeyboardInterrupt):
+        registry.resolve("slow:")
+    assert registry.plugins["slow"].status == "available"
+    (site.folder / f"{module}.py").write_text(GOOD, encoding="utf-8")
+    assert registry.resolve("slow:").provider == "slow"
+
+
+def test_a_plugin_may_take_any_setting(site: Site) -> None:
+    """A constructor with `**settings` checks them itself."""
+    anything = GOOD.replace('greeting="hello", token=None', "**settings").replace("= greeting", "= settings['x']")
+    site.install("anything", anything)
+    assert Registry(config={"anything": {"x": "y"}}).resolve("anything:").provider == "anything"
+    with pytest.raises(PluginError, match="anything cannot be built: KeyError"):
+        Registry().resolve("anything:")
+
+
+def test_a_plugin_without_a_visible_signature(site: Site) -> None:
+    """A class whose signature cannot be seen is built all the same; what it refuses is its error."""
+    hidden = GOOD.replace("class Plugin:", "class Plugin:\n    __signature__ = 5")
+    site.install("hidden", hidden)
+    assert Registry(config={"hidden": {"greeting": "x"}}).resolve("hidden:").provider == "hidden"
+    with pytest.raises(PluginError, match="hidden cannot be built: TypeError"):
+        Registry(config={"hidden": {"greetin": "x"}}).resolve("hidden:")
+
+
+def test_an_error_of_the_tree_in_resolving_is_passed_on(site: Site) -> None:
+    """A provider that refuses a name with a core error is not called broken."""
+    refuses = GOOD.replace("return ModelInfo(name", "return _refuse() or ModelInfo(name").replace(
+        "class Plugin:",
+        "from core_chat import InvalidRequestError\n\ndef _refuse():\n    raise InvalidRequestError('not that one')\n\n"
+        "class Plugin:",
+    )
+    site.install("refuses", refuses)
+    with pytest.raises(InvalidRequestError, match="not that one"):
+        Registry().resolve("refuses:default")

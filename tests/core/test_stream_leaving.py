@@ -13,6 +13,7 @@ from core_chat import (
     RateLimitError,
     RegistryClosedError,
     TextDelta,
+    Usage,
     hookimpl,
 )
 from core_chat.testing import ManualClock
@@ -237,3 +238,37 @@ async def test_leaving_is_prompt_even_if_events_are_ready() -> None:
         for _ in range(3):
             await anext(stream)
     assert asked == [0, 1, 2]
+
+
+async def test_a_coroutine_that_is_thrown_away_ends_nothing_twice() -> None:
+    """A read that is closed and never run on, as at the end of a loop, leaves the rest to the block's end."""
+    player = Player([events(TextDelta("a"), TextDelta("b"), DONE)])
+    async with opened(player) as registry, registry.stream("p:", "hi") as stream:
+        await anext(stream)
+        read = stream.__anext__()
+        read.close()
+        assert await anext(stream) == TextDelta("b")
+    assert (player.begun, player.closed) == (1, 1)
+
+
+async def test_an_event_that_comes_while_another_task_closes() -> None:
+    """A provider that answers the interruption with an event is heard once more, and closed all the same."""
+
+    async def stubborn(request: ChatRequest) -> AsyncGenerator[Event, None]:
+        yield TextDelta("a")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            yield Usage(1, 1)
+
+    player = Player([stubborn])
+    async with opened(player) as registry, registry.stream("p:", "hi") as stream:
+        await anext(stream)
+        reader = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        await stream.aclose()
+        assert await reader == Usage(1, 1)
+        assert player.closed == 1
+        with pytest.raises(RegistryClosedError):
+            await anext(stream)
+    assert (player.begun, player.closed) == (1, 1)
