@@ -70,6 +70,21 @@ async def test_a_creation_that_is_left_is_canceled(clock: ManualClock, times: in
         await upstream.requests[1].answered.wait()
 
 
+async def test_a_creation_is_canceled_however_the_caller_insists(clock: ManualClock) -> None:
+    """A caller who is cancelled at every turn of the loop, as some frameworks do, leaves no prediction either."""
+    stall = Stall()
+    routes: dict[str, Script | Sequence[Script]] = {CREATE: faults.slow_headers(CREATED, stall), CANCEL: CANCELED}
+    async with api_over(clock, routes) as (api, upstream):
+        creating = asyncio.create_task(create(api))
+        await stall.reached.wait()
+        stall.release()
+        while not creating.done():
+            creating.cancel()
+            await asyncio.sleep(0)
+        assert creating.cancelled()
+        assert [f"{request.method} {request.path}" for request in upstream.requests] == [CREATE, CANCEL]
+
+
 async def test_the_connection_of_a_cancel_is_used_again(clock: ManualClock) -> None:
     """The answer to a cancel is read to its end."""
     async with api_over(clock, {CANCEL: CANCELED}) as (api, upstream):

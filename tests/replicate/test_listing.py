@@ -143,9 +143,10 @@ async def test_the_bundled_models_are_listed_beside_a_failure(
     found, failure, _ = await listed({"*": answer}, clock)
     assert found == BUNDLED
     assert isinstance(failure, kind)
-    found, failure, _ = await listed({"*": answer}, clock, search="llama scout")
+    found, failure, upstream = await listed({"*": answer}, clock, search="llama scout")
     assert found == ["meta/llama-4-scout-instruct"]
     assert isinstance(failure, kind)
+    assert len(upstream.requests) == 1
 
 
 async def test_a_list_that_breaks_off_keeps_what_came(clock: ManualClock) -> None:

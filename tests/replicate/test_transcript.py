@@ -188,6 +188,20 @@ def test_an_id_that_cannot_be_sent_is_not(odd: str) -> None:
     assert feed(transcript, frame("output", "a", id=odd), frame("output", "b", id="2")) == ["b"]
 
 
+def test_after_a_replay_nothing_is_left_out() -> None:
+    """Only the beginning of a new connection can be a replay: what follows a new event is new, whatever its id."""
+    transcript = fresh()
+    feed(transcript, frame("output", "a", id="1"))
+    transcript.connect()
+    body = (
+        frame("output", "a", id="1")
+        + frame("output", "b", id="2")
+        + frame("output", "c")
+        + frame("output", "d", id="1")
+    )
+    assert feed(transcript, body) == ["b", "c", "d"]
+
+
 def test_half_an_event_of_a_broken_connection_is_forgotten() -> None:
     """What a connection left unfinished does not run into the next one."""
     transcript = fresh()

@@ -12,7 +12,6 @@ from core_replicate._names import Target
 from core_replicate._predictions import Prediction, read_prediction
 
 _QUICK = Timeouts(connect=5, headers=10, idle=10)
-_CLEAN_UP = Timeouts(connect=3, headers=5, idle=5)
 _PAGES = 5
 _UNKNOWN_ROUTE = (404, 405)
 
@@ -27,7 +26,7 @@ def refine(failure: Failure) -> ProviderError | None:
 
 @frozen
 class Api:
-    """The requests of one call; all but the creation and the lists have short timeouts of their own.
+    """The requests of one call; looks at single objects have short timeouts of their own.
 
     `headers` go with the creation, verbatim.
     """
@@ -56,9 +55,8 @@ class Api:
 
     async def cancel(self, prediction_id: str) -> None:
         """Cancel a prediction."""
-        client = evolve(self.client, timeouts=_CLEAN_UP)
-        async with client.send("POST", f"predictions/{prediction_id}/cancel") as response:
-            await client.drain(response)
+        async with self.client.send("POST", f"predictions/{prediction_id}/cancel") as response:
+            await self.client.drain(response)
 
     async def model(self, name: str) -> dict[str, Any]:
         """Return a model object."""

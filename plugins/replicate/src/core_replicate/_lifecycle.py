@@ -22,7 +22,7 @@ async def create_whole(api: Api, target: Target, *, inputs: Mapping[str, Any], c
     except asyncio.CancelledError:
         await _see_through(task, clock=api.client.clock)
         if not task.cancelled() and task.exception() is None:
-            await _try_to_cancel(api, task.result().id)
+            await cancel(api, task.result().id)
         raise
 
 

@@ -33,7 +33,7 @@ class Transcript:
     passed: list[str] = field(factory=list, init=False)
     ending: Ending | None = field(default=None, init=False)
     connections: int = field(default=0, init=False)
-    _decoder: SSEDecoder = field(factory=lambda: SSEDecoder(ends="lf"), init=False)
+    _decoder: SSEDecoder = field(init=False)
     _seen: set[str] = field(factory=set, init=False)
     _last_id: str = field(default="", init=False)
     _replayed: bool = field(default=False, init=False)
@@ -53,7 +53,7 @@ class Transcript:
         return {"Last-Event-ID": self._last_id} if resumes else {}
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Return the new pieces that these bytes of the connection complete; there are none after the ending."""
+        """Return the new pieces that these bytes of the latest connection complete; none follow the ending."""
         pieces: list[str] = []
         if self.has_ended():
             return pieces
