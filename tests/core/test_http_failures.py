@@ -21,7 +21,7 @@ from core_chat import (
     TimedOutError,
     UnavailableError,
 )
-from core_chat.http import Failure, message_in
+from core_chat.http import Failure, message_in, redact
 from core_chat.testing import ManualClock
 
 NOW = 1_767_225_600.0
@@ -353,3 +353,8 @@ def test_headers_come_before_the_body_and_the_body_before_the_words() -> None:
     assert failure(429, body, headers={"Retry-After": "1"}).retry_after == 1
     assert failure(429, body).retry_after == 2
     assert failure(429, {"detail": "try again in 3s"}).retry_after == 3
+
+
+def test_credentials_are_cut_out_of_what_others_wrote() -> None:
+    """Every secret goes, and a missing one changes nothing."""
+    assert redact("key-1 and key-2, key-1", ["key-1", None, "key-2"]) == "[redacted] and [redacted], [redacted]"

@@ -24,10 +24,11 @@ class Flags:
 
 def redacted(text: str) -> str:
     """Return a traceback without the keys of the environment: people paste it, and others wrote its errors' texts."""
+    from core_chat.http import redact
+
     keys = [value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST]
-    for key in sorted(keys, key=len, reverse=True):
-        text = text.replace(key, "[redacted]")
-    return text
+    keys.sort(key=len, reverse=True)
+    return redact(text, keys)
 
 
 def report(error: Exception, flags: Flags) -> int:

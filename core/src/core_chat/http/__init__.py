@@ -2,7 +2,7 @@
 
 from core_chat.http.client import Client, client_for
 from core_chat.http.credentials import check_base_url, credential
-from core_chat.http.failures import Failure, message_in
+from core_chat.http.failures import Failure, message_in, redact
 from core_chat.http.lines import LineSplitter
 from core_chat.http.session import is_loopback
 from core_chat.http.sse import ServerSentEvent, SSEDecoder
@@ -22,6 +22,7 @@ __all__ = [
     "json_lines",
     "message_in",
     "read_chunk",
+    "redact",
     "sse_events",
     "transport_error",
 ]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -40,6 +40,14 @@ def _headers(given: Mapping[str, str]) -> Mapping[str, str]:
     return CIMultiDict(given)
 
 
+def redact(text: str, secrets: Iterable[str | None]) -> str:
+    """Return a text that somebody else wrote with these credentials cut out."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[redacted]")
+    return text
+
+
 @define(eq=False)
 class Failure:
     """An answer with an error status (or an error inside a good one), read once, in every place vendors hide things.
@@ -66,8 +74,7 @@ class Failure:
         """The upstream's own words, cut to a readable length, or the status line where it said nothing."""
         found = message_in(self.data) or self._plain_text() or self.headers.get("x-error-message") or self.reason
         found = " ".join(str(found).split()) or f"HTTP status {self.status}"
-        for secret in self.secrets:
-            found = found.replace(secret, "[redacted]")
+        found = redact(found, self.secrets)
         found = "".join(character if character.isprintable() else "\ufffd" for character in found)
         return found if len(found) <= _LONGEST_TEXT else f"{found[:_LONGEST_TEXT]}…"
 

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from core_chat.errors import IncompleteStreamError, ProtocolError, ProviderError, UnavailableError
 from core_chat.events import Event, Finish, Route, TextDelta
-from core_chat.http.failures import Failure
+from core_chat.http.failures import Failure, redact
 from core_chat.openai._content import Content
 from core_chat.openai._errors import Refine, looks_like_error, stream_error
 from core_chat.openai._reasons import has_failed, reason_of
@@ -179,10 +179,7 @@ class ChatDecoder:
         return error
 
     def _quote(self, data: bytes) -> str:
-        text = data.decode("utf-8", "replace")
-        for secret in self._secrets:
-            text = text.replace(secret, "[redacted]")
-        return text[:200]
+        return redact(data.decode("utf-8", "replace"), self._secrets)[:200]
 
 
 def _is_error(data: bytes, chunk: Chunk) -> bool:

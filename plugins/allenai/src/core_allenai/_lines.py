@@ -9,13 +9,9 @@ from attrs import define, field
 
 from core_chat.errors import ProtocolError
 from core_chat.events import ReasoningDelta, TextDelta
+from core_chat.http import redact
 
 _decode = msgspec.json.Decoder().decode
-
-
-def without(secret: str | None, text: str) -> str:
-    """Return a text of the upstream's, for an error, with the caller's key cut out."""
-    return text.replace(secret, "[redacted]") if secret else text
 
 
 def read_line(line: bytes, *, secret: str | None = None) -> dict[str, Any]:
@@ -41,7 +37,7 @@ def _loads(line: bytes) -> Any:
 
 
 def _shown(line: bytes, secret: str | None) -> str:
-    return f"{without(secret, line.decode('utf-8', 'replace'))[:60]!r}, {len(line)} bytes"
+    return f"{redact(line.decode('utf-8', 'replace'), [secret])[:60]!r}, {len(line)} bytes"
 
 
 def get(data: Mapping[str, Any], name: str) -> Any:

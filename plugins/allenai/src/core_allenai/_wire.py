@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core_allenai._errors import stream_error
-from core_allenai._lines import Channel, arguments_of, get, messages_of, read_line, text_of, without
+from core_allenai._lines import Channel, arguments_of, get, messages_of, read_line, text_of
 from core_chat.errors import ContextLengthError, IncompleteStreamError, ProtocolError, ProviderError
 from core_chat.events import Event, Finish, FinishReason, Notice, ReasoningDelta, Route, TextDelta, ToolCallDelta
-from core_chat.http import message_in
+from core_chat.http import message_in, redact
 
 _log = logging.getLogger("core_chat.allenai")
 _SERVICE_TOOLS = frozenset({"internal", "model_context_protocol"})
@@ -91,13 +91,13 @@ class ThreadReader:
             yield from self._typed_error(data)
         elif "error" in data:
             text = message_in(data["error"]) or str(data["error"])
-            raise stream_error(without(self._secret, text), reason=str(data.get("reason", "")))
+            raise stream_error(redact(text, [self._secret]), reason=str(data.get("reason", "")))
         else:
             _log.debug("a line of unknown type %r was skipped", kind)
 
     def _typed_error(self, data: Mapping[str, Any]) -> Iterator[Event]:
         code = str(data.get("errorCode", ""))
-        text = without(self._secret, str(data.get("errorDescription") or code))
+        text = redact(str(data.get("errorDescription") or code), [self._secret])
         if data.get("errorSeverity") in ("warning", "info"):
             yield Notice("upstream_warning", text)
             return
@@ -194,7 +194,7 @@ class ThreadReader:
         self._finish_reason = reason
         if self.failure is None and (reason in _FAILED or text_of(message, "errorCode")):
             text = text_of(message, "errorDescription") or f"the answer ended early: {reason}"
-            self.failure = stream_error(without(self._secret, text), reason=reason or "")
+            self.failure = stream_error(redact(text, [self._secret]), reason=reason or "")
 
     def close(self) -> None:
         """Check, at the end of the lines, that the answer is whole.

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from core_chat.errors import IncompleteStreamError, ProtocolError, ProviderError, UnavailableError
 from core_chat.events import Event, Finish, FinishReason, Route, TextDelta, Usage
-from core_chat.http import Failure
+from core_chat.http import Failure, redact
 from core_chat.openai import ChatDecoder, Refine, stream_error
 
 _REASONS: dict[str, FinishReason] = {
@@ -166,9 +166,7 @@ class TextDecoder:
         return stream_error(data, secrets=self._secrets, refine=self._refine)
 
     def _odd(self, data: bytes) -> ProtocolError:
-        text = data.decode("utf-8", "replace")
-        for secret in self._secrets:
-            text = text.replace(secret, "[redacted]")
+        text = redact(data.decode("utf-8", "replace"), self._secrets)
         return ProtocolError("the upstream sent something that is no piece of a generated text", got=text[:_QUOTED])
 
 

@@ -22,6 +22,7 @@ from core_chat import (
     UnavailableError,
     Usage,
 )
+from core_chat.http import redact
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 _LOG_LINES = 10
@@ -106,7 +107,7 @@ def failure_of(prediction: Prediction, *, detail: str | None = None, secret: str
 
     `detail` is used where the prediction itself says nothing; `secret` is cut out of whatever is said.
     """
-    said = _shown(prediction.error or detail or "", secret)[:_LONGEST_TEXT]
+    said = redact(prediction.error or detail or "", [secret]).strip()[:_LONGEST_TEXT]
     text = f"prediction {prediction.id} {prediction.status}" + (f": {said}" if said else "")
     kind: type[ProviderError] = UnavailableError
     if prediction.status == "canceled":
@@ -116,13 +117,9 @@ def failure_of(prediction: Prediction, *, detail: str | None = None, secret: str
     elif _TOO_LONG.search(said):
         kind = ContextLengthError
     error = kind(text, request_id=prediction.id)
-    if log := _shown(prediction.logs, secret).splitlines()[-_LOG_LINES:]:
+    if log := redact(prediction.logs, [secret]).strip().splitlines()[-_LOG_LINES:]:
         error.add_note("end of the prediction's log:\n" + "\n".join(log)[-_LONGEST_LOG:])
     return error
-
-
-def _shown(text: str, secret: str | None) -> str:
-    return (text.replace(secret, "[redacted]") if secret else text).strip()
 
 
 def as_media(link: str) -> Media:
