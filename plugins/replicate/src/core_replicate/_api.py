@@ -51,27 +51,20 @@ class Api:
 
     async def prediction(self, prediction_id: str) -> Prediction:
         """Return a prediction as it is now."""
-        return read_prediction(await self._get(f"predictions/{prediction_id}"))
+        return read_prediction(await self._quick.json("GET", f"predictions/{prediction_id}"))
 
     async def cancel(self, prediction_id: str) -> None:
         """Cancel a prediction."""
         async with self.client.send("POST", f"predictions/{prediction_id}/cancel") as response:
             await self.client.drain(response)
 
-    async def model(self, name: str) -> dict[str, Any]:
-        """Return a model object."""
-        return _mapping(await self._get(f"models/{name}"))
+    async def look_up(self, path: str) -> dict[str, Any]:
+        """Return a model, version or deployment object."""
+        return _mapping(await self._quick.json("GET", path))
 
-    async def version(self, model: str, version: str) -> dict[str, Any]:
-        """Return a version object."""
-        return _mapping(await self._get(f"models/{model}/versions/{version}"))
-
-    async def deployment(self, name: str) -> dict[str, Any]:
-        """Return a deployment object."""
-        return _mapping(await self._get(f"deployments/{name}"))
-
-    async def _get(self, path: str) -> Any:
-        return await evolve(self.client, timeouts=_QUICK).json("GET", path)
+    @property
+    def _quick(self) -> Client:
+        return evolve(self.client, timeouts=_QUICK)
 
     async def collection(self, slug: str) -> list[Any]:
         """Return the model objects of a collection."""
