@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core_chat import ChatRequest, Image, InvalidRequestError, Message, ModelInfo, Tool, ToolCall, ToolResult
-from core_chat.messages import MessagesInput, read_messages
+from core_chat.dicts import MessagesInput, read_messages
 from core_chat.openai import chat_body
 
 WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})

@@ -24,9 +24,9 @@ from core_chat import (
     UnavailableError,
     Usage,
 )
+from core_chat.dicts import read_messages
 from core_chat.http import Failure, client_for
 from core_chat.http.session import open_session
-from core_chat.messages import read_messages
 from core_chat.openai import chat_body, stream_chat
 from core_chat.testing import ManualClock, Response, Stall, Upstream, faults
 

@@ -451,7 +451,7 @@ async def test_a_conversation_is_deleted_where_a_provider_can() -> None:
         registry.register(Forgetful(), "b")
         conversation = Conversation((), {"a": {"id": 1}, "b": {"id": 2}})
         assert await registry.delete(conversation) == ("a",)
-        assert able.deleted == [conversation]
+        assert able.deleted == [Conversation((), {"a": {"id": 1}})], "nobody else's state is shown to it"
         assert await registry.delete(Conversation()) == ()
         with pytest.raises(UnknownProviderError):
             await registry.delete(Conversation((), {"a": 1, "gone": 2}))

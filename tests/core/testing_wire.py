@@ -22,8 +22,8 @@ from core_chat import (
     hookimpl,
     read_options,
 )
+from core_chat.dicts import as_openai
 from core_chat.http import Client, client_for, credential, json_lines
-from core_chat.messages import as_openai
 
 SENT = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "response_format")
 NOT_TAKEN = ("stop", "tools", "presence_penalty", "frequency_penalty", "width", "height", "aspect_ratio")

@@ -24,8 +24,8 @@ from core_chat import (
     TimedOutError,
     UnavailableError,
 )
+from core_chat.dicts import read_messages
 from core_chat.http import Failure
-from core_chat.messages import read_messages
 from core_huggingface._fallback import Fallback, may_work_elsewhere
 from core_huggingface._hub import Offers, Serving
 

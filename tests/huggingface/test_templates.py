@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from core_chat.messages import Message, Reasoning, Text, Tool, ToolCall, ToolResult, read_messages
+from core_chat.dicts import read_messages
+from core_chat.messages import Message, Reasoning, Text, Tool, ToolCall, ToolResult
 from core_chat.models import ModelInfo
 from core_chat.requests import ChatRequest
 from core_huggingface.rendering import Renderer

@@ -236,12 +236,7 @@ class ChatStream:
         if self._state == "closed":
             return RegistryClosedError("the stream was closed while it was read")
         allowed = getattr(self.request.timeouts, which)
-        told = {
-            "first_event": "no answer came within",
-            "idle": "nothing came for",
-            "total": "the answer took more than",
-        }
-        return TimedOutError(f"{told[which]} {allowed:g} s", timeout=which)
+        return TimedOutError(f"{_TOLD[which]} {allowed:g} s", timeout=which)
 
     async def _take(self, event: Event) -> Event:
         """Check and fold an event; `Finish` is passed on once the provider has really ended."""

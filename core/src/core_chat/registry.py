@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from weakref import WeakSet
 
 import pluggy
+from attrs import evolve
 
 from core_chat._catalog import Listing, Lists, gather_catalog, list_provider
 from core_chat._guard import Guard, MiddlewareGuard
@@ -19,9 +20,10 @@ from core_chat._stream import ChatStream
 from core_chat._trim import trim
 from core_chat.checks import check_kind, check_mapping
 from core_chat.clock import SYSTEM_CLOCK, Clock
+from core_chat.dicts import MessagesInput, read_messages
 from core_chat.errors import CoreError, InvalidRequestError, PluginError, RegistryClosedError
 from core_chat.hooks import PROJECT, ProviderHooks
-from core_chat.messages import MessagesInput, Tool, read_messages
+from core_chat.messages import Tool
 from core_chat.models import Catalog, ModelInfo, Plugin
 from core_chat.reply import Conversation, Reply
 from core_chat.requests import (
@@ -387,7 +389,8 @@ class Registry:
         owners = [self._provider(name) for name in conversation.state]
         able = [owner for owner in owners if "delete_conversation" in owner.hooks]
         for owner in able:
-            await self._call(owner, "delete_conversation")(conversation=conversation, session=session)
+            own = evolve(conversation, state={owner.name: conversation.state[owner.name]})
+            await self._call(owner, "delete_conversation")(conversation=own, session=session)
         return tuple(owner.name for owner in able)
 
 

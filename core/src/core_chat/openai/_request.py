@@ -5,9 +5,10 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from core_chat.dicts import as_openai
 from core_chat.errors import InvalidRequestError, close_names, hint
 from core_chat.events import Notice
-from core_chat.messages import Image, Message, Text, Tool, as_openai
+from core_chat.messages import Image, Message, Text, Tool
 from core_chat.notices import unsupported
 from core_chat.requests import ChatRequest
 

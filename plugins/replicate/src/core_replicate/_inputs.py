@@ -7,7 +7,7 @@ from typing import Any
 from attrs import define, field
 
 from core_chat import ChatRequest, Image, Message, Notice, Tool, flatten
-from core_chat.messages import as_openai
+from core_chat.dicts import as_openai
 from core_replicate._schema import IMAGES, MAX_TOKENS, SYSTEM, Property, Schema
 
 _PROMPT = "prompt"
