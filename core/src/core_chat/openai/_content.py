@@ -5,7 +5,7 @@ from typing import Any
 
 from core_chat.errors import ProtocolError
 from core_chat.events import ReasoningDelta, TextDelta
-from core_chat.openai._think import ThinkSplitter
+from core_chat.think import ThinkSplitter
 
 
 class Content(ThinkSplitter):

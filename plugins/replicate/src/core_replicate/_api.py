@@ -13,13 +13,14 @@ from core_replicate._predictions import Prediction, read_prediction
 
 _QUICK = Timeouts(connect=5, headers=10, idle=10)
 _PAGES = 5
+_INVALID = 422
 _UNKNOWN_ROUTE = (404, 405)
 
 
 def refine(failure: Failure) -> ProviderError | None:
     """Return the exact error where Replicate answers with a general status: 422 for a version that is not there."""
     text = failure.text.lower()
-    if failure.status == 422 and ("invalid version" in text or "version does not exist" in text):  # noqa: PLR2004
+    if failure.status == _INVALID and ("invalid version" in text or "version does not exist" in text):
         return failure.error(ModelNotFoundError)
     return None
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core_chat.events import ReasoningDelta, TextDelta
-from core_chat.openai._think import ThinkSplitter
+from core_chat.think import ThinkSplitter
 
 Folded = tuple[str, str]
 
