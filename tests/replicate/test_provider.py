@@ -130,10 +130,11 @@ async def test_every_working_model_answers(registry: Registry, model: str, usage
     assert reply.finish == Finish("stop", raw="succeeded")
 
 
-async def test_a_thinking_models_text_is_left_as_it_is(registry: Registry) -> None:
-    """Thoughts that stand in the text are text here: the upstream does not tell them apart."""
+async def test_what_a_model_thought_is_told_from_its_answer(registry: Registry) -> None:
+    """Thoughts that open the text between tags are reasoning; the answer after them is exact."""
     reply = await registry.chat("replicate:deepseek-ai/deepseek-r1", "Hello you")
-    assert reply.text == f"<think>\nThe sandbox does not think.\n</think>\n\n{CANNED}"
+    assert reply.reasoning == "\nThe sandbox does not think.\n"
+    assert reply.text == f"\n\n{CANNED}"
 
 
 async def test_text_is_exact(registry: Registry, emulator: Emulator) -> None:

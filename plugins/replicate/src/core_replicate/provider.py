@@ -19,7 +19,6 @@ from core_chat import (
     Notice,
     ProviderError,
     Route,
-    TextDelta,
     env,
     hookimpl,
     read_options,
@@ -27,6 +26,7 @@ from core_chat import (
 from core_chat.errors import close_names, hint
 from core_chat.http import check_base_url, client_for, credential
 from core_chat.requests import number
+from core_replicate._answer import FileAnswer, TextAnswer
 from core_replicate._api import Api, refine
 from core_replicate._follow import Follower
 from core_replicate._inputs import Inputs, build_inputs
@@ -35,9 +35,8 @@ from core_replicate._listing import list_models
 from core_replicate._metadata import Known, Metadata
 from core_replicate._names import BUNDLED, DEFAULT_MODEL, Target, parse_name
 from core_replicate._options import Options
-from core_replicate._predictions import Prediction, as_media, usage_of
+from core_replicate._predictions import Prediction, usage_of
 from core_replicate._schema import FALLBACK, Schema
-from core_replicate._stop import StopFilter
 
 VENDOR_URL = "https://api.replicate.com/v1"
 VENDOR_HOSTS = ("replicate.com", "replicate.net")
@@ -139,21 +138,20 @@ class Replicate:
         prediction = await self._create(job)
         makes_files = job.schema.output == "files"
         follower = Follower(job.api, prediction, request.clock, self.poll_interval, streams=not makes_files)
-        stop = StopFilter(job.inputs.stop)
-        as_event = as_media if makes_files else TextDelta
+        answer = FileAnswer() if makes_files else TextAnswer(job.inputs.stop)
         try:
             yield Route("replicate", request.model.name, backend=job.target.deployment, upstream_id=prediction.id)
             async with aclosing(follower.pieces()) as pieces:
                 async for piece in pieces:
-                    if text := stop.feed(piece):
-                        yield as_event(text)
-                    if stop.stopped:
+                    for part in answer.feed(piece):
+                        yield part
+                    if answer.stopped:
                         break
-            for event in _last_events(follower, stop):
+            for event in (*answer.close(), *_last_events(follower, stopped=answer.stopped)):
                 yield event
         except ProviderError as error:
-            if held := stop.close():
-                yield TextDelta(held)
+            for part in answer.close():
+                yield part
             # The prediction was made: doing it all again would run and bill a second one.
             error.retryable = False
             raise
@@ -205,13 +203,11 @@ def _not_found(error: ModelNotFoundError, target: Target) -> ModelNotFoundError:
     return ModelNotFoundError(text, suggestions=close, status=error.status, request_id=error.request_id)
 
 
-def _last_events(follower: Follower, stop: StopFilter) -> Iterator[Event]:
+def _last_events(follower: Follower, *, stopped: bool) -> Iterator[Event]:
     """Yield what follows the last piece of an answer that is complete."""
-    if stop.stopped:
+    if stopped:
         yield Finish("stop", raw="stop text")
         return
-    if held := stop.close():
-        yield TextDelta(held)
     if (usage := usage_of(follower.prediction)) is not None:
         yield usage
     yield Finish("stop", raw=follower.prediction.status)
