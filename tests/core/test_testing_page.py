@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import pages
 
 from core_chat.testing import ProviderContract, faults
 
-PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"^```python\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+PAGE = pages.read("docs/testing.md")
+FILES = pages.files(PAGE)
 
 
 def test_every_snippet_is_a_file() -> None:

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import pages
 
 from core_chat import Registry
 
-PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+FILES = pages.files(pages.read("docs/plugins.md"))
 
 
 @pytest.fixture

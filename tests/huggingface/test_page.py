@@ -1,31 +1,19 @@
 """The page about Hugging Face runs, and the sandbox's own list of models is complete."""
 
-import ast
-import inspect
 import re
-import types
-from pathlib import Path
+
+from tests import pages
 
 from core_chat import Registry
 from core_chat.sandbox import sandboxes
 from core_huggingface import sandbox
 from core_huggingface.sandbox.failing import FAILING, RENAMED
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "huggingface.md"
-
 
 async def test_the_snippets_run() -> None:
     """One after the other, against the sandbox."""
-    snippets = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert snippets
     async with sandboxes(["huggingface"]) as config, Registry(config=config) as registry:
-        module = types.ModuleType("huggingface_page")
-        module.__dict__["registry"] = registry
-        for snippet in snippets:
-            code = compile(snippet, str(PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-            result = eval(code, module.__dict__)  # noqa: S307 - the project's own page
-            if inspect.isawaitable(result):
-                await result
+        await pages.run(pages.blocks(pages.read("docs/huggingface.md"), "python"), registry=registry)
 
 
 def test_every_failing_model_is_described() -> None:

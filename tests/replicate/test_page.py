@@ -1,10 +1,8 @@
 """The page about Replicate runs, and what it and the sandbox say of models is true."""
 
-import ast
-import inspect
 import re
-import types
-from pathlib import Path
+
+from tests import pages
 
 from core_chat import Registry
 from core_replicate import sandbox
@@ -12,20 +10,12 @@ from core_replicate._schema import IMAGES, MAX_TOKENS, SYSTEM
 from core_replicate.sandbox import Emulator
 from core_replicate.sandbox.faulty import FAULTY
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "replicate.md").read_text(encoding="utf-8")
+PAGE = pages.read("docs/replicate.md")
 
 
 async def test_the_snippets_run(registry: Registry, emulator: Emulator) -> None:
     """One after the other, against the sandbox; the answer that is left is canceled."""
-    snippets = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert snippets
-    module = types.ModuleType("replicate_page")
-    module.__dict__["registry"] = registry
-    for snippet in snippets:
-        code = compile(snippet, "replicate.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        result = eval(code, module.__dict__)  # noqa: S307 - the project's own page
-        if inspect.isawaitable(result):
-            await result
+    await pages.run(pages.blocks(PAGE, "python"), registry=registry)
     assert (await emulator.canceled()).model.name == "stuck"
 
 
