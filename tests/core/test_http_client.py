@@ -84,6 +84,26 @@ async def test_a_request_goes_out_as_it_is_given() -> None:
     assert second.headers["authorization"] == f"Bearer {TOKEN}"
 
 
+async def test_each_header_is_sent_once() -> None:
+    """A header that differs only in its case takes the place of the helper's own, and does not join it."""
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, aiohttp.ClientSession() as session:
+        port = server.sockets[0].getsockname()[1]
+        client = Client(session=session, base_url=f"http://127.0.0.1:{port}", token=TOKEN)
+        await client.json("POST", "/", json={}, headers={"authorization": "Bearer own", "CONTENT-TYPE": "text/x"})
+    lines = heads[0].lower().split(b"\r\n")
+    assert [line for line in lines if line.startswith(b"authorization:")] == [b"authorization: bearer own"]
+    assert [line for line in lines if line.startswith(b"content-type:")] == [b"content-type: text/x"]
+
+
 async def test_no_token_is_no_header() -> None:
     """Without a credential nothing is sent in its place."""
     async with Upstream(Response.json(1)) as upstream, client_of(upstream, token=None) as client:

@@ -140,6 +140,24 @@ async def test_middleware_is_closed_with_the_stream() -> None:
     assert (log.closed, player.closed) == (1, 1)
 
 
+async def test_a_provider_that_breaks_the_law_is_closed_before_middleware_hears_of_it() -> None:
+    """Middleware that lives on after the error holds nothing of the provider open."""
+    closed: list[int] = []
+    player = Player([events(TextDelta("a"), None)])  # type: ignore[arg-type]  # the mistake
+
+    async def linger(inner: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        try:
+            async for event in inner:
+                yield event
+        except PluginError:
+            closed.append(player.closed)
+            yield DONE
+
+    async with opened(player, Wrapper(linger)) as registry:
+        assert (await registry.chat("p:", "hi")).text == "a"
+    assert closed == [1]
+
+
 async def test_middleware_may_answer_without_the_provider() -> None:
     """A cache in front of a provider is possible: the hook is called, but nothing of the provider runs."""
 

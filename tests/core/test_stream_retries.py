@@ -77,6 +77,16 @@ async def test_waiting_never_exceeds_the_budget() -> None:
     assert 10 <= sum(clock.sleeps) <= 20
 
 
+@pytest.mark.parametrize("seed", range(8))
+async def test_the_jitter_stays_within_the_budget(seed: int) -> None:
+    """A wait that just fits is not spread beyond the budget."""
+    clock = ManualClock(seed=seed)
+    player = Player([events(RateLimitError("slow down", retry_after=10)), events(TextDelta("a"), DONE)])
+    async with opened(player, clock=clock, retry=Retry(budget=10.1)) as registry:
+        assert (await registry.chat("p:", "hi")).text == "a"
+    assert 10 <= clock.time() <= 10.1
+
+
 async def test_waiting_to_retry_takes_of_the_total() -> None:
     """A wait that is longer than what `total` leaves is not begun."""
     clock = ManualClock()
