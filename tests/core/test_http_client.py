@@ -357,6 +357,21 @@ async def test_nobody_listens() -> None:
     assert str(error) == "cannot connect to 127.0.0.1: Connection refused"
 
 
+async def test_no_tls_where_tls_should_be() -> None:
+    """An https address that speaks something else is told, with what to look at."""
+
+    async def plain(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with server, aiohttp.ClientSession() as session:
+        port = server.sockets[0].getsockname()[1]
+        error = await failed(Client(session=session, base_url=f"https://127.0.0.1:{port}"))
+    assert isinstance(error, UnavailableError)
+    assert str(error) == "no trusted TLS connection to 127.0.0.1: check base_url, the proxy and the clock"
+
+
 async def test_a_name_that_does_not_resolve() -> None:
     """An unknown host is the same kind of failure."""
     async with aiohttp.ClientSession() as session:

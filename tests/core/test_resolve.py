@@ -209,9 +209,9 @@ def test_aliases_have_to_be_names(aliases: object) -> None:
     assert caught.value.parameter == "aliases"
 
 
-@pytest.mark.parametrize("model", ["", "  ", None, 5, b"a:b", ["a:b"]])
+@pytest.mark.parametrize("model", ["", "  ", None, 5, b"a:b", ["a:b"], "a:x\r\n", "a:\0", "a:\u2028"])
 def test_a_model_has_to_be_a_name(model: object) -> None:
-    """Anything but a text that is not empty is refused."""
+    """Anything but a text that is not empty, without line breaks or other control characters, is refused."""
     with pytest.raises(InvalidRequestError, match="model must be a name like 'provider:model'"):
         shelves(a=Shelf(known=("x",))).resolve(model)  # type: ignore[arg-type]  # the mistake
 

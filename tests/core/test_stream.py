@@ -179,6 +179,7 @@ async def test_a_finish_has_a_known_reason_and_a_state_of_json() -> None:
     bad: list[tuple[Finish, str]] = [
         (Finish("eos"), "content_filter, length, other, stop, tool_calls"),  # type: ignore[arg-type]  # the mistake
         (Finish("stop", state={1, 2}), "a state that is no JSON data"),
+        (Finish("stop", state=float("nan")), "a state that is no JSON data"),
     ]
     for finish, told in bad:
         async with opened(Player([events(TextDelta("a"), finish)])) as registry:

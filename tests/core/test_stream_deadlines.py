@@ -43,6 +43,17 @@ async def test_silence_between_events_is_limited() -> None:
     assert error.partial.text == "abc"
 
 
+async def test_life_signs_are_no_progress() -> None:
+    """A provider that wakes up again and again, as for comments of a stream, still has to bring an event in time."""
+    clock = ManualClock()
+    play = waiting(TextDelta("a"), 3.0, 3.0, 3.0, 3.0, TextDelta("b"), DONE)
+    async with opened(Player([play]), clock=clock) as registry:
+        error = await failure(registry.stream("p:", "hi", timeouts=Timeouts(idle=10)))
+        assert isinstance(error, TimedOutError)
+        assert error.timeout == "idle"
+        assert (await registry.chat("p:", "hi", timeouts=Timeouts(idle=12.5))).text == "ab"
+
+
 async def test_the_end_after_finish_is_waited_for_no_longer_than_an_event() -> None:
     """A provider that never ends after `Finish` runs into `idle`."""
     async with opened(Player([waiting(TextDelta("a"), DONE, 1e6)])) as registry:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
+from attrs import define, field
 from tests.core.players import DONE, Log, Player, asleep, endless, events, opened, read
 
 from core_chat import (
@@ -13,6 +14,7 @@ from core_chat import (
     RateLimitError,
     RegistryClosedError,
     TextDelta,
+    Timeouts,
     Usage,
     hookimpl,
 )
@@ -272,3 +274,73 @@ async def test_an_event_that_comes_while_another_task_closes() -> None:
         with pytest.raises(RegistryClosedError):
             await anext(stream)
     assert (player.begun, player.closed) == (1, 1)
+
+
+@define(eq=False)
+class Cleaning:
+    """A provider whose clean-up takes until it is allowed to end."""
+
+    cleaning: asyncio.Event = field(factory=asyncio.Event)
+    may_end: asyncio.Event = field(factory=asyncio.Event)
+    cleaned: list[str] = field(factory=list)
+
+    async def play(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Text, then nothing, then a clean-up that notes how it ended."""
+        try:
+            yield TextDelta("a")
+            await asyncio.Event().wait()
+        finally:
+            self.cleaning.set()
+            try:
+                await self.may_end.wait()
+                self.cleaned.append("whole")
+            except asyncio.CancelledError:
+                self.cleaned.append("cut short")
+                raise
+
+
+@pytest.mark.parametrize("ended_by", ["cancel", "deadline", "aclose"])
+async def test_a_clean_up_under_way_is_waited_for_and_not_cut_short(ended_by: str) -> None:
+    """A registry that closes while a provider cleans up lets it finish: it may be cancelling the upstream's work."""
+    clock, work = ManualClock(auto=False), Cleaning()
+    async with opened(Player([work.play]), clock=clock) as registry:
+        stream = registry.stream("p:", "hi", timeouts=Timeouts(idle=5))
+        await stream.__aenter__()
+        await anext(stream)
+        reader = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        closer: asyncio.Future[None] | None = None
+        if ended_by == "cancel":
+            reader.cancel()
+        elif ended_by == "deadline":
+            clock.advance(6)
+        else:
+            closer = asyncio.ensure_future(stream.aclose())
+        await work.cleaning.wait()
+        clock.advance(60)
+        closing = asyncio.ensure_future(registry.close())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not closing.done()
+        assert work.cleaned == []
+        work.may_end.set()
+        await closing
+        assert work.cleaned == ["whole"]
+        await asyncio.gather(reader, *([closer] if closer else []), return_exceptions=True)
+
+
+async def test_a_clean_up_outside_of_a_read_is_waited_for() -> None:
+    """Leaving the block in one task and closing the registry in another: both end when the provider has."""
+    work = Cleaning()
+    async with opened(Player([work.play])) as registry:
+        stream = registry.stream("p:", "hi")
+        await stream.__aenter__()
+        await anext(stream)
+        leaving = asyncio.ensure_future(stream.aclose())
+        await work.cleaning.wait()
+        closing = asyncio.ensure_future(registry.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        work.may_end.set()
+        await asyncio.gather(leaving, closing)
+    assert work.cleaned == ["whole"]

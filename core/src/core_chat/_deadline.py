@@ -93,11 +93,15 @@ class Deadline:
         task = self._task
         if task is None or task is asyncio.current_task():
             return
-        if not self._expired:
+        if not self._ending():
             self._expired = True
             task.cancel()
         self._left = self._left or asyncio.Event()
         await self._left.wait()
+
+    def _ending(self) -> bool:
+        """Whether the block is being left already: cancelled once more, its clean-up would not get done."""
+        return self._expired or (self._task is not None and self._task.cancelling() > self._cancelling)
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
@@ -107,7 +111,7 @@ class Deadline:
 
     def _fire(self) -> None:
         self._timer = None
-        if self._when is None or self._task is None or self._expired:
+        if self._when is None or self._task is None or self._ending():
             return
         if self._clock.time() < self._when:
             self._set_timer(self._when)

@@ -74,7 +74,7 @@ class Guard:
         if event.reason not in _REASONS:
             raise self._broken(f"yielded Finish({event.reason!r}): the reason is one of {', '.join(sorted(_REASONS))}")
         try:
-            json.dumps(event.state)
+            json.dumps(event.state, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise self._broken("yielded Finish with a state that is no JSON data") from error
 

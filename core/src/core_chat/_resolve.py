@@ -30,7 +30,7 @@ class Resolver:
 
     def resolve(self, model: object) -> ModelInfo:
         """Return the model of that name; `Registry.resolve` says which errors are raised."""
-        if not isinstance(model, str) or not model.strip():
+        if not isinstance(model, str) or not model.strip() or not model.isprintable():
             raise InvalidRequestError("model must be a name like 'provider:model'", parameter="model")
         model = self.aliases.get(model, model)
         provider, colon, name = model.partition(":")

@@ -1,5 +1,6 @@
 """One streamed answer: deadlines, retries, the fold of its events, and the close."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -55,6 +56,7 @@ class ChatStream:
         self._left = request.timeouts.total
         self._state: Literal["new", "open", "beginning", "started", "done", "failed", "closed"] = "new"
         self._guard: Guard | None = None
+        self._closing = asyncio.Lock()
         self._source: Any = None  # the guard's, while its events can go straight through
         self._queue: deque[Event] = deque()
         self._attempts: list[Attempt] = []
@@ -288,12 +290,13 @@ class ChatStream:
         return error
 
     async def _release(self) -> None:
-        """Close the provider's generator and drop the timer."""
+        """Close the provider's generator and drop the timer; who comes second waits until that is done."""
         self._source = None
         self._deadline.close()
-        guard, self._guard = self._guard, None
-        if guard is not None:
-            await guard.aclose()
+        async with self._closing:
+            guard, self._guard = self._guard, None
+            if guard is not None:
+                await guard.aclose()
 
 
 def _at_end(guard: Guard) -> BaseException:
