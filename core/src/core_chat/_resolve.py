@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from attrs import evolve, frozen
 
 from core_chat._plugins import Plugins, is_provider_name
+from core_chat.checks import shown
 from core_chat.errors import (
     AmbiguousModelError,
     CoreError,
@@ -31,7 +32,9 @@ class Resolver:
     def resolve(self, model: object) -> ModelInfo:
         """Return the model of that name; `Registry.resolve` says which errors are raised."""
         if not isinstance(model, str) or not model.strip() or not model.isprintable():
-            raise InvalidRequestError("model must be a name like 'provider:model'", parameter="model")
+            raise InvalidRequestError(
+                f"model must be a name like 'provider:model', not {shown(model)}", parameter="model"
+            )
         model = self.aliases.get(model, model)
         provider, colon, name = model.partition(":")
         if colon and provider in self.plugins:

@@ -15,7 +15,7 @@ _HUGE = 2.0**64
 _LONGEST_SHOWN = 60
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return a value for an error's text: short ones as they are, others by their kind."""
     try:
         shown = repr(value)
@@ -35,7 +35,7 @@ def number(low: float, high: float = math.inf, *, whole: bool = False, optional:
             return
         good = isinstance(value, kinds) and not isinstance(value, bool) and abs(value) < _HUGE
         if not good or not low <= value <= high:
-            told = f"{attribute.name} must be {noun}{span}, not {_shown(value)}"
+            told = f"{attribute.name} must be {noun}{span}, not {shown(value)}"
             raise InvalidRequestError(told, parameter=attribute.name)
 
     return check
@@ -47,7 +47,7 @@ def text(*, optional: bool = True) -> Validator:
     def check(_instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         if (value is None and optional) or (isinstance(value, str) and value.strip()):
             return
-        raise InvalidRequestError(f"{attribute.name} must be a text, not {_shown(value)}", parameter=attribute.name)
+        raise InvalidRequestError(f"{attribute.name} must be a text, not {shown(value)}", parameter=attribute.name)
 
     return check
 
@@ -56,7 +56,7 @@ def flag(_instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """Validate, for attrs: True, False or None."""
     if value is not None and not isinstance(value, bool):
         raise InvalidRequestError(
-            f"{attribute.name} must be True or False, not {_shown(value)}", parameter=attribute.name
+            f"{attribute.name} must be True or False, not {shown(value)}", parameter=attribute.name
         )
 
 
