@@ -1,17 +1,17 @@
 """The registry: where a host app looks a model up and streams its answer."""
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from weakref import WeakSet
 
-import pluggy
 from attrs import evolve
 
 from core_chat._catalog import Listing, Lists, gather_catalog, list_provider
 from core_chat._guard import Guard, MiddlewareGuard
+from core_chat._hooks import Hooks
 from core_chat._plugins import Plugins
 from core_chat._provider import Provider, is_wrapper, marked_hooks
 from core_chat._proxy import check_proxy
@@ -22,7 +22,6 @@ from core_chat.checks import check_kind, check_mapping
 from core_chat.clock import SYSTEM_CLOCK, Clock
 from core_chat.dicts import MessagesInput, read_messages
 from core_chat.errors import CoreError, InvalidRequestError, PluginError, RegistryClosedError
-from core_chat.hooks import PROJECT, ProviderHooks
 from core_chat.messages import Tool
 from core_chat.models import Catalog, ModelInfo, Plugin
 from core_chat.reply import Conversation, Reply
@@ -105,8 +104,7 @@ class Registry:
         self._plugins = Plugins(only=only, block=block, config=settings)
         self._lists = Lists(clock)
         self._streams: WeakSet[ChatStream] = WeakSet()
-        self._hooks = pluggy.PluginManager(PROJECT)
-        self._hooks.add_hookspecs(ProviderHooks)
+        self._hooks = Hooks()
         self._aliases = _check_aliases(aliases)
         self._borrowed = session
         self._session = session
@@ -173,13 +171,7 @@ class Registry:
         return self.plugins[provider]
 
     def _provider(self, name: str) -> Provider:
-        return self._known(self._plugins.get(name))
-
-    def _known(self, provider: Provider) -> Provider:
-        """Let the middleware stand around a provider."""
-        if not self._hooks.is_registered(provider):
-            self._hooks.register(provider, f"provider {provider.name}")
-        return provider
+        return self._hooks.known(self._plugins.get(name))
 
     def register(self, plugin: object, name: str | None = None) -> None:
         """Take in an in-process provider under a name, or middleware: an object whose hooks are wrappers.
@@ -196,28 +188,13 @@ class Registry:
         if not wrappers:
             if name is None:
                 raise PluginError("a provider needs a name: registry.register(provider, 'name')")
-            self._known(self._plugins.add(plugin, name))
+            self._hooks.known(self._plugins.add(plugin, name))
         elif len(wrappers) < len(hooks):
             raise PluginError(f"{label} mixes wrappers and hooks: make it middleware or a provider")
         elif isinstance(plugin, type):
             raise PluginError(f"middleware is an object: registry.register({label}())")
         else:
-            self._register_middleware(plugin, name)
-
-    def _register_middleware(self, plugin: object, name: str | None) -> None:
-        try:
-            # Middleware and providers have names of their own each.
-            self._hooks.register(plugin, None if name is None else f"middleware {name}")
-            self._hooks.check_pending()
-        except (pluggy.PluginValidationError, TypeError, ValueError) as error:
-            if self._hooks.is_registered(plugin):
-                self._hooks.unregister(plugin)
-            raise PluginError(f"{type(plugin).__name__} cannot be middleware: {error}") from error
-
-    def _call(self, provider: Provider, hook: str) -> Callable[..., Any]:
-        """Return the hook of one provider with all middleware around it."""
-        others = [other for other in self._hooks.get_plugins() if isinstance(other, Provider) and other is not provider]
-        return self._hooks.subset_hook_caller(hook, others)
+            self._hooks.add_middleware(plugin, name)
 
     def resolve(self, model: str) -> ModelInfo:
         """Find a model: `provider:model`, `provider:` for its default, a bare model name, or an alias; no I/O.
@@ -232,7 +209,7 @@ class Registry:
 
     def _ask(self, provider: str, name: str) -> ModelInfo | None:
         owner = self._provider(provider)
-        claim: ModelInfo | None = self._call(owner, "resolve_model")(name=name)
+        claim: ModelInfo | None = self._hooks.call(owner, "resolve_model")(name=name)
         return claim
 
     async def models(
@@ -283,7 +260,7 @@ class Registry:
             return Listing()
 
         def ask() -> Awaitable[Listing]:
-            call = functools.partial(self._call(provider, "list_models"), query=query, session=session)
+            call = functools.partial(self._hooks.call(provider, "list_models"), query=query, session=session)
             return list_provider(provider, query, call)
 
         return await self._lists.get(name, query, ask=ask, refresh=refresh)
@@ -348,7 +325,7 @@ class Registry:
 
     def _attempt(self, provider: Provider, request: ChatRequest) -> Guard:
         """Call the hook once, middleware around it."""
-        events = self._call(provider, "stream_chat")(request=request, session=self._open_session())
+        events = self._hooks.call(provider, "stream_chat")(request=request, session=self._open_session())
         if isinstance(events, Guard):
             return events
         return MiddlewareGuard(events, provider=provider.name)
@@ -390,7 +367,7 @@ class Registry:
         able = [owner for owner in owners if "delete_conversation" in owner.hooks]
         for owner in able:
             own = evolve(conversation, state={owner.name: conversation.state[owner.name]})
-            await self._call(owner, "delete_conversation")(conversation=own, session=session)
+            await self._hooks.call(owner, "delete_conversation")(conversation=own, session=session)
         return tuple(owner.name for owner in able)
 
 
