@@ -64,9 +64,11 @@ class ProviderHooks:
     def list_models(self, query: ModelQuery, session: "ClientSession") -> AsyncGenerator[ModelInfo, None]:
         """List models (optional). An async generator function; what it yields before it raises is kept.
 
+        ```python
         @hookimpl
         async def list_models(self) -> AsyncGenerator[ModelInfo, None]:
             yield ModelInfo("echo-1", title="Echo", source="bundled")
+        ```
         """
         raise NotImplementedError
 
@@ -74,9 +76,11 @@ class ProviderHooks:
     def delete_conversation(self, conversation: Conversation, session: "ClientSession") -> Awaitable[None]:
         """Delete what the upstream keeps of a conversation (optional). A coroutine function.
 
+        ```python
         @hookimpl
         async def delete_conversation(self, conversation: Conversation) -> None:
             self.threads.pop(conversation.state["echo"], None)
+        ```
         """
         raise NotImplementedError
 
