@@ -104,3 +104,16 @@ for name in {[name for name in modules if not name.endswith("__main__")]!r}:
 print(json.dumps(failed))
 """
     assert run(code) == []
+
+
+def test_the_loggers_say_nothing_by_themselves() -> None:
+    """A host that sets up no logging sees nothing of ours on its terminal."""
+    code = """
+import json, logging
+import core_chat
+assert any(isinstance(handler, logging.NullHandler) for handler in logging.getLogger("core_chat").handlers)
+logging.getLogger("core_chat.replicate").warning("to be heard by nobody")
+print(json.dumps("quiet"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (json.loads(done.stdout), done.stderr) == ("quiet", "")
