@@ -57,13 +57,13 @@ class Deadline:
         return self._task is not None
 
     def running(self, seconds: float | None) -> Self:
-        """Allow the coming block that many seconds; None is for ever."""
-        if seconds is None:
-            self._when = None
-            return self
-        when = self._when = self._clock.time() + seconds
-        if self._timer is None or self._timer_at > when:
-            self._set_timer(when)
+        """Allow the block that begins here that many seconds; None is for ever."""
+        if seconds is not None:
+            when = self._when = self._clock.time() + seconds
+            if self._timer is None or self._timer_at > when:
+                self._set_timer(when)
+        task = self._task = asyncio.current_task()
+        self._cancelling = 0 if task is None else task.cancelling()
         return self
 
     @types.coroutine
@@ -73,20 +73,24 @@ class Deadline:
         A step that brings something without waiting needs no deadline, and most pieces of an answer do: several come
         with one read from the network. So its first `send` is the caller's, and what it waits for is handed in here.
         """
-        with self.running(seconds):
-            try:
-                while True:
-                    try:
-                        sent = yield waits_for
-                    except GeneratorExit:
-                        step.close()
-                        raise
-                    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the step's
-                        waits_for = step.throw(error)
-                    else:
-                        waits_for = step.send(sent)
-            except StopIteration as done:
-                return done.value
+        self.running(seconds)
+        try:
+            while True:
+                try:
+                    sent = yield waits_for
+                except GeneratorExit:
+                    step.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - whatever it is, it is the step's
+                    waits_for = step.throw(error)
+                else:
+                    waits_for = step.send(sent)
+        except StopIteration as done:
+            self.__exit__(None, None, None)
+            return done.value
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
 
     async def interrupt(self) -> None:
         """End the block another task is in as if its time were up; return when it has been left."""
@@ -123,16 +127,16 @@ class Deadline:
             self._task.cancel()
 
     def __enter__(self) -> None:
-        task = self._task = asyncio.current_task()
-        self._cancelling = 0 if task is None else task.cancelling()
+        """Do nothing: the block began with `running`."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, self._task, self._when = self._task, None, None
-        left, self._left = self._left, None
-        if left is not None:
-            left.set()
+        task = self._task
+        self._task = self._when = None
+        if self._left is not None:
+            self._left.set()
+            self._left = None
         if not self._expired:
             return
         self._expired = False

@@ -54,6 +54,7 @@ class ChatStream:
         self._notices = tuple(notices)
         self._deadline = Deadline(request.clock)
         self._left = request.timeouts.total
+        self._idle = request.timeouts.idle
         self._state: Literal["new", "open", "beginning", "started", "done", "failed", "closed"] = "new"
         self._guard: Guard | None = None
         self._closing = asyncio.Lock()
@@ -108,7 +109,10 @@ class ChatStream:
             except StopIteration as ready:
                 event: Event = ready.value
             else:
-                event = await self._wait(step, waits_for, seconds=self.request.timeouts.idle, which="idle")
+                if self._left is None:
+                    event = await self._deadline.rest_of(step, waits_for=waits_for, seconds=self._idle)
+                else:
+                    event = await self._wait(step, waits_for, seconds=self._idle, which="idle")
             if type(event) is TextDelta:
                 self._fold.text.append(event.text)
                 return event
@@ -228,17 +232,19 @@ class ChatStream:
         try:
             event: Event = await self._deadline.rest_of(step, waits_for=waits_for, seconds=seconds)
         except DeadlineExpiredError as error:
-            raise self._too_late(which) from error
+            raise self._too_late(which, error) from error
         finally:
             if left is not None:
                 self._left = max(0.0, left - (self.request.clock.time() - began))
         return event
 
-    def _too_late(self, which: TimeoutKind) -> Exception:
-        if self._state == "closed":
-            return RegistryClosedError("the stream was closed while it was read")
-        allowed = getattr(self.request.timeouts, which)
-        return TimedOutError(f"{_TOLD[which]} {allowed:g} s", timeout=which)
+    def _too_late(self, which: TimeoutKind, cause: DeadlineExpiredError) -> Exception:
+        found: Exception = RegistryClosedError("the stream was closed while it was read")
+        if self._state != "closed":
+            allowed = getattr(self.request.timeouts, which)
+            found = TimedOutError(f"{_TOLD[which]} {allowed:g} s", timeout=which)
+        found.__cause__ = cause
+        return found
 
     async def _take(self, event: Event) -> Event:
         """Check and fold an event; `Finish` is passed on once the provider has really ended."""
@@ -253,7 +259,7 @@ class ChatStream:
 
     async def _end(self, guard: Guard) -> None:
         try:
-            late = await self._next(guard, seconds=self.request.timeouts.idle, which="idle")
+            late = await self._next(guard, seconds=self._idle, which="idle")
         except StopAsyncIteration:
             self._source = None
             await self._release()
@@ -273,6 +279,8 @@ class ChatStream:
             self._state = "failed"
         self._queue.clear()
         await self._release()
+        if isinstance(error, DeadlineExpiredError):
+            error = self._too_late("idle", error)
         if guard is not None:
             error = _at_end(guard) if isinstance(error, StopAsyncIteration) else guard.translate(error)
         if isinstance(error, ProviderError):
