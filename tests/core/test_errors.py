@@ -166,3 +166,18 @@ def test_close_names() -> None:
     assert close_names("zzz", ["llama"]) == []
     assert hint([]) == ""
     assert hint(["a", "b"]) == "; did you mean a, b?"
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("claude", ["anthropic/claude-haiku", "anthropic/claude-sonnet"]),
+        ("gpt4o", ["openai/gpt-4o"]),
+        ("Claude-Sonet", ["anthropic/claude-sonnet"]),
+        ("foo", []),
+        ("son", []),
+    ],
+)
+def test_names_that_resemble_one_are_found(name: str, found: list[str]) -> None:
+    """By likeness or as a part, with or without the owner; too short a part says nothing."""
+    assert close_names(name, ["openai/gpt-4o", "anthropic/claude-sonnet", "anthropic/claude-haiku"]) == found

@@ -258,3 +258,14 @@ def test_middleware_may_stand_around_resolving() -> None:
     registry = shelves(a=Shelf())
     registry.register(Rename())
     assert registry.resolve("a:anything").name == "replaced"
+
+
+def test_a_misspelt_provider_is_told_before_a_model_that_resembles_the_whole() -> None:
+    """What stands before the colon is what was misspelt, if it resembles a provider's name."""
+    registry = Registry(only=[])
+    registry.register(Canned("x", models=["canned:model"]), "parrot")
+    with pytest.raises(UnknownProviderError, match=r"no provider 'parot'.*did you mean parrot"):
+        registry.resolve("parot:model")
+    with pytest.raises(UnknownModelError) as caught:
+        Registry(only=["replicate"]).resolve("replicate:foo")
+    assert caught.value.suggestions == ()

@@ -49,9 +49,8 @@ class Resolver:
             return evolve(claim, is_default=True) if not name else claim
         if not name:
             raise UnknownModelError(f"{provider} has no default model; name one: '{provider}:model'")
-        close = [
-            full.partition(":")[2] for full in self._close(f"{provider}:{name}") if full.startswith(f"{provider}:")
-        ]
+        own = [full.partition(":")[2] for full in self._names() if full.startswith(f"{provider}:")]
+        close = close_names(name, own)
         raise UnknownModelError(f"{provider} has no model {name!r}{hint(close)}", suggestions=close)
 
     def _bare(self, model: str) -> ModelInfo:
@@ -77,7 +76,7 @@ class Resolver:
     def _unknown(self, model: str, failed: Iterable[str]) -> CoreError:
         provider, colon, _ = model.partition(":")
         close = self._close(model)
-        if colon and not close and is_provider_name(provider):
+        if colon and is_provider_name(provider) and (not close or close_names(provider, self.plugins.table())):
             return self.plugins.unknown(provider)
         if model in self.plugins:
             close = [f"{model}:", *close]
@@ -85,12 +84,17 @@ class Resolver:
         text = f"no provider knows the model {model!r}{hint(close)}; an unlisted one needs its provider: 'name:{model}'"
         return UnknownModelError(f"{text} (not asked, being broken: {skipped})" if skipped else text, suggestions=close)
 
-    def _close(self, model: str) -> list[str]:
+    def _names(self) -> set[str]:
+        """Return the full names that may be suggested, and the host's aliases."""
         names = set(self.listed()) | set(self.aliases)
         for provider in self.plugins.loaded():
             about = provider.about
             if about is not None:
                 names.update(f"{provider.name}:{name}" for name in (*about.models, about.default_model) if name)
+        return names
+
+    def _close(self, model: str) -> list[str]:
+        names = self._names()
         if ":" in model:
             return close_names(model, names)
         bare = {full.partition(":")[2] or full: full for full in sorted(names)}

@@ -27,6 +27,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from core_chat.reply import Reply
 
+_SHORTEST_PART = 4
 TimeoutKind = Literal["connect", "headers", "first_event", "idle", "total"]
 
 
@@ -234,11 +235,17 @@ class ProtocolError(ProviderError):
 
 
 def close_names(name: str, known: Iterable[str]) -> list[str]:
-    """Return up to three known names that resemble `name`, the closest first."""
+    """Return up to three known names that resemble `name`, the closest first; an owner may be left out."""
     import difflib
 
-    folded = {candidate.lower(): candidate for candidate in known}
-    return [folded[match] for match in difflib.get_close_matches(name.lower(), list(folded), n=3, cutoff=0.6)]
+    wanted = name.lower()
+    folded: dict[str, str] = {}
+    for candidate in known:
+        for form in (candidate.lower(), candidate.lower().rpartition("/")[2]):
+            folded.setdefault(form, candidate)
+    matches = difflib.get_close_matches(wanted, list(folded), n=6, cutoff=0.6)
+    holding = [form for form in sorted(folded) if len(wanted) >= _SHORTEST_PART and wanted in form]
+    return list(dict.fromkeys(folded[form] for form in (*matches, *holding)))[:3]
 
 
 def hint(names: Iterable[str]) -> str:
