@@ -151,7 +151,7 @@ async def test_closing_from_another_task_in_a_wait_for_a_retry() -> None:
         with pytest.raises(RuntimeError, match="another task is reading"):
             await anext(stream)
         await stream.aclose()
-        with pytest.raises(RegistryClosedError, match="the stream is closed"):
+        with pytest.raises(RegistryClosedError, match="the stream was closed while it was read"):
             await reader
         clock.advance(10)
     assert (player.begun, player.closed) == (1, 1)

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from core_chat._deadline import Deadline, DeadlineExpiredError, Step
+from core_chat._deadline import DeadlineExpiredError
 from core_chat._guard import Guard
-from core_chat._retry import wait_before_retry
-from core_chat.errors import Attempt, CoreError, ProviderError, RegistryClosedError, TimedOutError, TimeoutKind
+from core_chat._patience import Patience
+from core_chat._retry import Tries
+from core_chat.errors import CoreError, ProviderError, RegistryClosedError
 from core_chat.events import CONTENT, Event, Finish, Notice, TextDelta
 from core_chat.reply import Fold, Reply
 from core_chat.requests import ChatRequest, Retry
@@ -22,7 +23,6 @@ _UNREADABLE = {
     "failed": "the stream has failed; call registry.stream again",
     "closed": "the stream is closed",
 }
-_TOLD = {"first_event": "no answer came within", "idle": "nothing came for", "total": "the answer took more than"}
 
 
 class ChatStream:
@@ -49,20 +49,17 @@ class ChatStream:
     ) -> None:
         self.request = request
         self._attempt = attempt
-        self._retry = retry
         self._before = tuple(before)
         self._notices = tuple(notices)
-        self._deadline = Deadline(request.clock)
-        self._left = request.timeouts.total
+        self._patience = Patience(request.timeouts, request.clock)
+        self._deadline = self._patience.deadline
         self._idle = request.timeouts.idle
+        self._tries = Tries(retry, target=request.model.full_name, clock=request.clock)
         self._state: Literal["new", "open", "beginning", "started", "done", "failed", "closed"] = "new"
         self._guard: Guard | None = None
         self._closing = asyncio.Lock()
         self._source: Any = None  # the guard's, while its events can go straight through
         self._queue: deque[Event] = deque()
-        self._attempts: list[Attempt] = []
-        self._tries = 0
-        self._waited = 0.0
         self._fold = self._new_fold()
         self._log = logging.getLogger(f"core_chat.{request.model.provider}")
 
@@ -92,7 +89,7 @@ class ChatStream:
         A task that is reading meanwhile gets a `RegistryClosedError`.
         """
         self._state = "closed"
-        await self._deadline.interrupt()
+        await self._patience.end()
         await self._release()
 
     def __aiter__(self) -> Self:
@@ -109,16 +106,16 @@ class ChatStream:
             except StopIteration as ready:
                 event: Event = ready.value
             else:
-                if self._left is None:
+                if self._patience.left is None:
                     event = await self._deadline.rest_of(step, waits_for=waits_for, seconds=self._idle)
                 else:
-                    event = await self._wait(step, waits_for, seconds=self._idle, which="idle")
+                    event = await self._patience.rest_of(step, waits_for, seconds=self._idle, which="idle")
             if type(event) is TextDelta:
                 self._fold.text.append(event.text)
                 return event
             return await self._take(event)
         except BaseException as error:
-            found = self._last(await self._failed(error))
+            found = self._tries.told_by(await self._failed(error))
             if found is error:
                 raise
             raise found from found.__cause__
@@ -163,9 +160,9 @@ class ChatStream:
                 break
             except BaseException as error:
                 found = await self._failed(error)
-                wait = self._wait_before_retry(found)
+                wait = None if self._state == "closed" else self._tries.wait(found, left=self._patience.left)
                 if wait is None:
-                    if self._last(found) is error:
+                    if self._tries.told_by(found) is error:
                         raise
                     raise found from found.__cause__
             await self._pause(wait)
@@ -179,72 +176,23 @@ class ChatStream:
         since = request.clock.time()
         while True:
             left = None if allowed is None else max(0.0, allowed - (request.clock.time() - since))
-            event = await self._take(await self._next(guard, seconds=left, which="first_event"))
+            event = await self._take(await self._patience.next(guard.source, seconds=left, which="first_event"))
             self._queue.append(event)
             if type(event) in _SHOWN_FIRST:
                 break
         if self._state == "beginning":
             self._state = "started"
 
-    def _wait_before_retry(self, error: BaseException) -> float | None:
-        """Return the seconds until the next attempt, or None where there is none."""
-        if not isinstance(error, ProviderError):
-            return None
-        name, clock = self.request.model.full_name, self.request.clock
-        self._tries += 1
-        wait = wait_before_retry(self._retry, error, tried=self._tries, waited=self._waited, clock=clock)
-        if wait is None or self._state == "closed" or (self._left is not None and wait >= self._left):
-            return None
-        self._log.debug("%s: attempt %d failed; the next in %.1f s", name, self._tries, wait)
-        return wait
-
     async def _pause(self, seconds: float) -> None:
+        self._log.debug(
+            "%s: attempt %d failed; the next in %.1f s", self.request.model.full_name, self._tries.made, seconds
+        )
         self._state = "beginning"
-        self._waited += seconds
-        if self._left is not None:
-            self._left -= seconds
         try:
-            with self._deadline.running(None):
-                await self.request.clock.sleep(seconds)
-        except DeadlineExpiredError as error:
-            raise RegistryClosedError(_UNREADABLE["closed"]) from error
+            await self._patience.pause(seconds)
         except BaseException:
-            self._state = "failed"
+            self._break_off()
             raise
-
-    async def _next(self, guard: Guard, *, seconds: float | None, which: TimeoutKind) -> Event:
-        step: Step = guard.source.__anext__()
-        try:
-            waits_for = step.send(None)
-        except StopIteration as ready:
-            event: Event = ready.value
-            return event
-        return await self._wait(step, waits_for, seconds=seconds, which=which)
-
-    async def _wait(self, step: Step, waits_for: Any, *, seconds: float | None, which: TimeoutKind) -> Event:
-        """Wait for an event that is not there yet; only this takes of the time the upstream has."""
-        left = self._left
-        began = 0.0
-        if left is not None:
-            began = self.request.clock.time()
-            if seconds is None or left < seconds:
-                seconds, which = left, "total"
-        try:
-            event: Event = await self._deadline.rest_of(step, waits_for=waits_for, seconds=seconds)
-        except DeadlineExpiredError as error:
-            raise self._too_late(which, error) from error
-        finally:
-            if left is not None:
-                self._left = max(0.0, left - (self.request.clock.time() - began))
-        return event
-
-    def _too_late(self, which: TimeoutKind, cause: DeadlineExpiredError) -> Exception:
-        found: Exception = RegistryClosedError("the stream was closed while it was read")
-        if self._state != "closed":
-            allowed = getattr(self.request.timeouts, which)
-            found = TimedOutError(f"{_TOLD[which]} {allowed:g} s", timeout=which)
-        found.__cause__ = cause
-        return found
 
     async def _take(self, event: Event) -> Event:
         """Check and fold an event; `Finish` is passed on once the provider has really ended."""
@@ -259,7 +207,7 @@ class ChatStream:
 
     async def _end(self, guard: Guard) -> None:
         try:
-            late = await self._next(guard, seconds=self._idle, which="idle")
+            late = await self._patience.next(guard.source, seconds=self._idle, which="idle")
         except StopAsyncIteration:
             self._source = None
             await self._release()
@@ -275,27 +223,25 @@ class ChatStream:
         if self._deadline.waiting:
             return RuntimeError("another task is reading this stream")
         guard = self._guard
-        if self._state != "closed":
-            self._state = "failed"
-        self._queue.clear()
+        self._break_off()
         await self._release()
         if isinstance(error, DeadlineExpiredError):
-            error = self._too_late("idle", error)
+            error = self._patience.too_late("idle", error)
         if guard is not None:
             error = _at_end(guard) if isinstance(error, StopAsyncIteration) else guard.translate(error)
         if isinstance(error, ProviderError):
             error.provider = self.request.model.provider
             error.partial = self._fold.reply()
-            self._attempts.extend(error.attempts or [error.as_attempt(self.request.model.full_name)])
+            self._tries.note(error)
         if isinstance(error, Exception):
             self._log.debug("%s failed: %s", self.request.model.full_name, type(error).__name__)
         return error
 
-    def _last(self, error: BaseException) -> BaseException:
-        """Let the error that is raised tell of all that was tried."""
-        if isinstance(error, ProviderError) and len(self._attempts) > 1:
-            error.attempts = tuple(self._attempts)
-        return error
+    def _break_off(self) -> None:
+        """Let nothing be read any more."""
+        if self._state != "closed":
+            self._state = "failed"
+        self._queue.clear()
 
     async def _release(self) -> None:
         """Close the provider's generator and drop the timer; who comes second waits until that is done."""
