@@ -161,3 +161,23 @@ async def test_a_canned_provider_is_retried_as_any_other() -> None:
     async with opened(Canned(RateLimitError("busy", retry_after=3), "Hello there"), clock=clock) as registry:
         assert (await registry.chat("p:", "hi")).text == "Hello there"
     assert clock.time() >= 3
+
+
+@pytest.mark.parametrize("nonsense", [float("nan"), -5.0])
+async def test_a_wait_that_is_no_time_is_ignored(nonsense: float) -> None:
+    """A provider that reads nonsense out of an answer does not make the caller sleep for it."""
+    clock = ManualClock()
+    plays = [events(RateLimitError("busy", retry_after=nonsense)), events(TextDelta("a"), DONE)]
+    async with opened(Player(plays), clock=clock) as registry:
+        assert (await registry.chat("p:", "hi")).text == "a"
+    assert 0.25 <= clock.time() <= 0.75
+
+
+async def test_the_longest_wait_is_half_a_minute() -> None:
+    """Waits stop doubling, however often a call is tried."""
+    clock = ManualClock()
+    player = Player([events(UnavailableError("down", retryable=True))])
+    async with opened(player, clock=clock, retry=Retry(attempts=40, budget=1e6)) as registry:
+        await failure(registry.stream("p:", "hi"))
+    assert player.begun == 40
+    assert max(clock.sleeps) <= 45
