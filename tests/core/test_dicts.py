@@ -5,8 +5,14 @@ from typing import Any
 
 import pytest
 
-from core_chat import Image, InvalidRequestError, Message, Reasoning, Text, ToolCall, ToolResult
-from core_chat.dicts import as_openai, read_messages
+from core_chat import Image, InvalidRequestError, Message, Reasoning, Text, Tool, ToolCall, ToolResult
+from core_chat.dicts import (
+    as_openai,
+    read_messages,
+    response_format_as_openai,
+    tool_as_openai,
+    tool_choice_as_openai,
+)
 
 
 def refused(value: Any) -> str:
@@ -191,3 +197,14 @@ def test_as_openai_leaves_reasoning_out_beside_pictures() -> None:
     """Only text and pictures have a place in OpenAI-style content."""
     (body,) = as_openai(Message("assistant", [Reasoning("hm"), "see", Image(PNG)]))
     assert [item["type"] for item in body["content"]] == ["text", "image_url"]
+
+
+def test_what_goes_with_the_messages_has_its_dicts_too() -> None:
+    """Tools, the choice among them and the format of the answer, as upstreams of this style take them."""
+    function = {"name": "look_up", "parameters": {"type": "object", "properties": {}}}
+    assert tool_as_openai(Tool("look_up")) == {"type": "function", "function": function}
+    assert tool_as_openai(Tool("look_up", "Tells"))["function"]["description"] == "Tells"
+    assert tool_choice_as_openai("required") == "required"
+    assert tool_choice_as_openai("look_up") == {"type": "function", "function": {"name": "look_up"}}
+    assert response_format_as_openai("json") == {"type": "json_object"}
+    assert response_format_as_openai({"type": "text"}) == {"type": "text"}

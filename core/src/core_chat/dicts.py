@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from core_chat.errors import InvalidRequestError, close_names, hint
 from core_chat.images import Image
-from core_chat.messages import PARTS, Message, Part, Reasoning, Text, ToolCall, ToolResult
+from core_chat.messages import PARTS, Message, Part, Reasoning, Text, Tool, ToolCall, ToolResult
 
 MessagesInput: TypeAlias = "str | Message | Mapping[str, Any] | Iterable[Message | Mapping[str, Any]]"
 
@@ -165,3 +165,21 @@ def _openai_part(part: Part) -> list[dict[str, Any]]:
     if isinstance(part, Image):
         return [{"type": "image_url", "image_url": {"url": part.as_url()}}]
     return []
+
+
+def tool_as_openai(tool: Tool) -> dict[str, Any]:
+    """Return a tool as the OpenAI-style dict of it."""
+    description = {"description": tool.description} if tool.description else {}
+    return {"type": "function", "function": {"name": tool.name, **description, "parameters": dict(tool.schema)}}
+
+
+def tool_choice_as_openai(choice: str) -> str | dict[str, Any]:
+    """Return a request's `tool_choice` as upstreams take it: a word, or a dict that names a tool."""
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
+
+
+def response_format_as_openai(value: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request's `response_format`, which is "json" or such a dict already, as a dict."""
+    return {"type": "json_object"} if isinstance(value, str) else dict(value)

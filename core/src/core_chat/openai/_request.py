@@ -1,14 +1,13 @@
 """From a `ChatRequest` to a body: what was asked for, and nothing the wire does not know."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve, field, frozen
 
-from core_chat.dicts import as_openai
+from core_chat.dicts import as_openai, response_format_as_openai, tool_as_openai, tool_choice_as_openai
 from core_chat.errors import InvalidRequestError, close_names, hint
 from core_chat.events import Notice
-from core_chat.messages import Image, Message, Text, Tool
+from core_chat.messages import Image, Message, Text
 from core_chat.notices import unsupported
 from core_chat.requests import ChatRequest
 
@@ -45,7 +44,7 @@ def chat_body(request: ChatRequest, *, also: tuple[str, ...] = ()) -> Body:
         also: Further fields of the request that this vendor knows under the same name, such as "top_k".
 
     Raises:
-        InvalidRequestError: The tool choice names no tool, the response format is none, or `n` is more than 1.
+        InvalidRequestError: The tool choice names no tool, or `n` is more than 1.
     """
     body: dict[str, Any] = {
         "model": request.model.name,
@@ -57,7 +56,7 @@ def chat_body(request: ChatRequest, *, also: tuple[str, ...] = ()) -> Body:
     if request.stop:
         body["stop"] = list(request.stop)
     if request.response_format is not None:
-        body["response_format"] = _response_format(request.response_format)
+        body["response_format"] = response_format_as_openai(request.response_format)
     body |= _tools(request)
     body |= request.extra
     if body.get("n") not in (None, 1):
@@ -87,31 +86,13 @@ def _without_own_pictures(message: Message) -> Message:
     return evolve(message, parts=[_PICTURE if isinstance(part, Image) else part for part in message.parts])
 
 
-def _response_format(value: Any) -> Any:
-    if value == "json":
-        return {"type": "json_object"}
-    if isinstance(value, Mapping) and isinstance(value.get("type"), str):
-        return dict(value)
-    raise InvalidRequestError(
-        "response_format is 'json' or a mapping like {'type': 'json_schema', 'json_schema': {…}}",
-        parameter="response_format",
-    )
-
-
 def _tools(request: ChatRequest) -> dict[str, Any]:
     names = [tool.name for tool in request.tools]
     choice = request.tool_choice
-    fields: dict[str, Any] = {"tools": [_function(tool) for tool in request.tools]} if names else {}
+    fields: dict[str, Any] = {"tools": [tool_as_openai(tool) for tool in request.tools]} if names else {}
     if choice is None or (choice in ("auto", "none") and not names):
         return fields
-    if choice in names:
-        return fields | {"tool_choice": {"type": "function", "function": {"name": choice}}}
-    if choice in ("auto", "none", "required") and names:
-        return fields | {"tool_choice": choice}
+    if choice in names or (names and choice in ("auto", "none", "required")):
+        return fields | {"tool_choice": tool_choice_as_openai(choice)}
     close = hint(close_names(choice, names))
     raise InvalidRequestError(f"tool_choice {choice!r} is none of the tools given{close}", parameter="tool_choice")
-
-
-def _function(tool: Tool) -> dict[str, Any]:
-    description = {"description": tool.description} if tool.description else {}
-    return {"type": "function", "function": {"name": tool.name, **description, "parameters": dict(tool.schema)}}

@@ -8,6 +8,7 @@ from yarl import URL
 
 from core_chat import ChatRequest, Event, InvalidRequestError, Notice, ProviderError
 from core_chat.http import client_for
+from core_chat.notices import UNSUPPORTED
 from core_chat.openai import Body, chat_body, stream_chat
 from core_chat.requests import Timeouts
 from core_huggingface._aliases import DEFAULT_VISION, split_suffix
@@ -75,7 +76,7 @@ class Call:
     def notices(self) -> tuple[Notice, ...]:
         """What has to be told before a chat is sent."""
         idle = [
-            Notice("unsupported_parameter", f"the option {name} means nothing to a chat", parameter="options")
+            Notice(UNSUPPORTED, f"the option {name} means nothing to a chat", parameter="options")
             for name in _given(self.options, ("prompt", *IMAGE_ONLY))
         ]
         return (*idle, *self._body.notices)

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from core_chat.errors import InvalidRequestError
 from core_chat.events import Notice
 from core_chat.messages import Message
+from core_chat.notices import UNSUPPORTED
 from core_chat.requests import ChatRequest
 from core_huggingface._options import InferenceOptions
 from core_huggingface.formats import format_prompt, known_formats
@@ -82,7 +83,7 @@ def _lost(request: ChatRequest, *, tools: bool) -> list[Notice]:
         notices.append(Notice("tools_as_text" if tools else "tools_ignored", told, parameter="tools"))
     if request.tool_choice not in (None, "auto"):
         told = "a model that is given a prompt cannot be told which tool to call"
-        notices.append(Notice("unsupported_parameter", told, parameter="tool_choice"))
+        notices.append(Notice(UNSUPPORTED, told, parameter="tool_choice"))
     return notices
 
 

@@ -24,6 +24,7 @@ from core_chat import (
     read_options,
 )
 from core_chat.http import Client, Failure, check_base_url, client_for, credential
+from core_chat.notices import UNSUPPORTED
 from core_huggingface import _router, textgen
 from core_huggingface._aliases import BUNDLED, DEFAULT_IMAGE, DEFAULT_TEXT, expand
 from core_huggingface._generate import Generator
@@ -194,7 +195,7 @@ class _Call:
     def idle(self, names: tuple[str, ...], what: str) -> list[Notice]:
         """Return what is told of options that have no meaning for this task."""
         return [
-            Notice("unsupported_parameter", f"the option {name} means nothing to {what}", parameter="options")
+            Notice(UNSUPPORTED, f"the option {name} means nothing to {what}", parameter="options")
             for name in self._given(names)
         ]
 

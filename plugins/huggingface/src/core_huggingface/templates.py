@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from core_chat.dicts import tool_as_openai
 from core_chat.messages import Message, Reasoning, Tool, ToolResult
 
 
@@ -54,14 +55,9 @@ def template_variables(
 ) -> dict[str, Any]:
     """Return what a template is rendered with; `more` is what this model's template takes beside the usual."""
     turns = [turn for message in messages for turn in _turns(message)]
-    functions = [{"type": "function", "function": _function(tool)} for tool in tools]
+    functions = [tool_as_openai(tool) for tool in tools]
     usual = {"messages": turns, "tools": functions or None, "documents": None, "add_generation_prompt": True}
     return {**tokens, **usual, **more}
-
-
-def _function(tool: Tool) -> dict[str, Any]:
-    description = {"description": tool.description} if tool.description else {}
-    return {"name": tool.name, **description, "parameters": dict(tool.schema)}
 
 
 def _turns(message: Message) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ from typing import Any
 
 from attrs import define, field
 
-from core_chat import ChatRequest, Image, Message, Notice, Tool, flatten
-from core_chat.dicts import as_openai
+from core_chat import ChatRequest, Image, Message, Notice, flatten
+from core_chat.dicts import as_openai, response_format_as_openai, tool_as_openai, tool_choice_as_openai
+from core_chat.notices import UNSUPPORTED
 from core_replicate._schema import IMAGES, MAX_TOKENS, SYSTEM, Property, Schema
 
 _PROMPT = "prompt"
@@ -35,7 +36,7 @@ class Inputs:
 
     def refuse(self, parameter: str, why: str) -> None:
         """Note that a parameter is not honoured."""
-        self.notices.append(Notice("unsupported_parameter", why, parameter))
+        self.notices.append(Notice(UNSUPPORTED, why, parameter))
 
 
 def build_inputs(request: ChatRequest, schema: Schema) -> Inputs:
@@ -170,16 +171,8 @@ def _put_tools(inputs: Inputs, request: ChatRequest, schema: Schema) -> None:
 def _tool_values(request: ChatRequest) -> Iterator[tuple[str, Any]]:
     """Yield what OpenAI-style models take under these names."""
     if request.tools:
-        yield "tools", [_function(tool) for tool in request.tools]
-    if request.tool_choice in {"auto", "none", "required"}:
-        yield "tool_choice", request.tool_choice
-    elif request.tool_choice is not None:
-        yield "tool_choice", {"type": "function", "function": {"name": request.tool_choice}}
+        yield "tools", [tool_as_openai(tool) for tool in request.tools]
+    if request.tool_choice is not None:
+        yield "tool_choice", tool_choice_as_openai(request.tool_choice)
     if request.response_format is not None:
-        as_json = request.response_format == "json"
-        yield "response_format", {"type": "json_object"} if as_json else request.response_format
-
-
-def _function(tool: Tool) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.schema)}
-    return {"type": "function", "function": function}
+        yield "response_format", response_format_as_openai(request.response_format)
